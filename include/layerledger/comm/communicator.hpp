@@ -1,0 +1,100 @@
+// Ranks that talk to each other. A default-made communicator is one rank alone and needs no MPI.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "layerledger/base/error.hpp"
+
+namespace layerledger {
+
+/// Every wait in the job has a deadline.
+inline constexpr std::chrono::seconds default_deadline{120};
+
+/// An error that all ranks know of: they leave in order, and the rank that met it says why.
+class AgreedError : public Error {
+public:
+    AgreedError(const Error& error, bool met_here) : Error(error), met_here_(met_here) {}
+    [[nodiscard]] bool met_here() const noexcept { return met_here_; }
+
+private:
+    bool met_here_;
+};
+
+/// All calls are collective: every rank makes the same calls in the same order. One thread uses a
+/// communicator at a time; a thread of its own takes a `duplicate`.
+class Communicator {
+public:
+    /// One rank alone.
+    Communicator();
+    /// All ranks of the job. Needs a live MpiSession.
+    [[nodiscard]] static Communicator world();
+
+    Communicator(Communicator&&) noexcept;
+    Communicator& operator=(Communicator&&) noexcept;
+    ~Communicator();
+
+    [[nodiscard]] int rank() const noexcept { return rank_; }
+    [[nodiscard]] int size() const noexcept { return size_; }
+    [[nodiscard]] bool is_root() const noexcept { return rank_ == 0; }
+
+    [[nodiscard]] Communicator duplicate() const;
+    /// The ranks that share this rank's node, in rank order.
+    [[nodiscard]] Communicator node() const;
+
+    void barrier() const;
+    /// A barrier that polls with naps between, so that a long wait costs no processor; throws
+    /// Error{internal} after `deadline`. `what` names the wait in the message.
+    void barrier(std::chrono::nanoseconds deadline, const std::string& what) const;
+
+    void all_reduce_sum(std::span<float> values) const;
+    [[nodiscard]] double all_reduce_sum(double value) const;
+    [[nodiscard]] std::int64_t all_reduce_sum(std::int64_t value) const;
+    [[nodiscard]] std::int64_t all_reduce_max(std::int64_t value) const;
+    [[nodiscard]] std::int64_t all_reduce_min(std::int64_t value) const;
+
+    /// Rank 0's bytes, on every rank.
+    void broadcast(std::span<std::byte> bytes) const;
+    [[nodiscard]] std::string broadcast(std::string text) const;
+    [[nodiscard]] std::int64_t broadcast(std::int64_t value) const;
+
+    /// On rank 0 every rank's bytes, rank after rank; empty elsewhere. All ranks send equally many.
+    [[nodiscard]] std::vector<std::byte> gather(std::span<const std::byte> bytes) const;
+    /// The same for one text each, of any length.
+    [[nodiscard]] std::vector<std::string> gather(const std::string& text) const;
+    [[nodiscard]] std::vector<std::uint64_t> gather(std::uint64_t value) const;
+
+    /// True on every rank if and only if `digest` is the same on all.
+    [[nodiscard]] bool is_same_on_all_ranks(std::uint64_t digest) const;
+
+    /// Runs `step` on every rank and lets no rank go on unless all succeeded: else every rank throws
+    /// an AgreedError with the code of the lowest rank whose step threw, and that rank its message.
+    void agree(const std::function<void()>& step) const;
+    /// The same with `step` run on rank 0 only.
+    void agree_on_root(const std::function<void()>& step) const;
+
+    /// Rank 0 is behind this rank's steady clock by `offset_ns` at most `bound_ns` off; found by
+    /// ping-pong, the fastest of `rounds` exchanges (half its round trip is the bound).
+    struct ClockOffset {
+        std::int64_t offset_ns = 0;
+        std::int64_t bound_ns = 0;
+    };
+    [[nodiscard]] ClockOffset measure_clock_offset(int rounds = 16) const;
+
+private:
+    struct Handle;
+    explicit Communicator(std::unique_ptr<Handle> handle);
+
+    std::unique_ptr<Handle> handle_;  // null: one rank alone
+    int rank_ = 0;
+    int size_ = 1;
+};
+
+}  // namespace layerledger

@@ -1,0 +1,25 @@
+// MPI's beginning and end as one scope, and the only way to end a job from one rank.
+#pragma once
+
+#include <string>
+
+#include "layerledger/base/error.hpp"
+
+namespace layerledger {
+
+/// Starts MPI with full thread support and errors returned to us. One per process, in main.
+class MpiSession {
+public:
+    MpiSession(int& argc, char**& argv);
+    ~MpiSession();
+    MpiSession(const MpiSession&) = delete;
+    MpiSession& operator=(const MpiSession&) = delete;
+};
+
+/// Ends every rank of the job with `code`. Works from any thread, without MPI too.
+[[noreturn]] void abort_job(ExitCode code) noexcept;
+
+/// "Open MPI v4.1.4 ..." in one line.
+[[nodiscard]] std::string mpi_library_version();
+
+}  // namespace layerledger

@@ -1,0 +1,71 @@
+// What a run file says about a run beside its times.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layerledger/config/experiment.hpp"
+#include "layerledger/timeline/ledger.hpp"
+
+namespace layerledger {
+
+struct LayerDescription {
+    std::string name;
+    std::string kind;
+    std::int64_t parameters = 0;
+    std::array<double, 3> flops{};  ///< per phase, for one per-rank batch
+    std::array<double, 3> bytes{};
+    std::string algorithm;  ///< of its operations, joined by "; "
+    std::int64_t workspace_bytes = 0;
+    std::int64_t activation_bytes = 0;
+};
+
+struct OpDescription {
+    std::string name;
+    std::string kind;
+    std::int32_t layer = 0;
+};
+
+struct BucketDescription {
+    std::int64_t bytes = 0;
+    std::string layers;  ///< "fc2 fc1": whose gradients, in order of arrival
+};
+
+struct RankDescription {
+    std::string host;
+    std::int32_t local_rank = 0;
+    std::string device_name;
+    std::string device_uuid;
+    std::int32_t threads = 1;
+    std::int64_t clock_offset_ns = 0;  ///< this rank's clock minus rank 0's
+    std::int64_t clock_bound_ns = 0;
+};
+
+/// A name and a text, as in /provenance.
+using Fact = std::pair<std::string, std::string>;
+
+struct RunDescription {
+    std::string title;
+    std::string run_id;        ///< UUID
+    std::string date_created;  ///< ISO 8601, UTC
+    Level level = Level::layer;
+    std::int64_t warmup_iterations = 0;
+    std::int64_t batch_size = 0;  ///< images per rank
+    std::string config_text;      ///< resolved INI
+    std::vector<SettingText> settings;
+    std::vector<Fact> provenance;
+    std::vector<Fact> network;  ///< name, classes, image shape, parameters, precision, ...
+    std::vector<LayerDescription> layers;
+    std::vector<OpDescription> ops;
+    std::vector<BucketDescription> buckets;
+    std::vector<RankDescription> ranks;
+
+    [[nodiscard]] Extents extents() const noexcept {
+        return {layers.size(), level == Level::op ? ops.size() : 0, buckets.size()};
+    }
+};
+
+}  // namespace layerledger

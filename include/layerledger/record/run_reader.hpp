@@ -1,0 +1,73 @@
+// Reads run files: the summary's numbers, and the check against the schema.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerledger/record/run_description.hpp"
+#include "layerledger/record/run_writer.hpp"
+
+namespace layerledger {
+
+/// Medians over iterations after warm-up of one layer, mean over ranks. Microseconds.
+struct LayerSummary {
+    std::string name;
+    std::string kind;
+    std::array<double, 3> time_us{};  ///< per phase; NaN where not measured
+    std::array<double, 3> flops{};
+    std::int64_t parameters = 0;
+};
+
+/// The same of one operation; recorded at level `op` only.
+struct OpSummary {
+    std::string name;
+    std::string kind;
+    std::int32_t layer = 0;
+    std::array<double, 3> time_us{};
+};
+
+struct RankSummary {
+    std::string host;
+    double iteration_us = 0;  ///< median
+    double compute_us = 0;    ///< median of the sum of its layers: what makes others wait
+};
+
+/// NaN where the file has no such time.
+struct RunSummary {
+    std::string path, title, status, network, backend, level;
+    std::int64_t ranks = 0;
+    std::int64_t batch_size = 0;
+    std::int64_t committed_iterations = 0;
+    std::int64_t measured_iterations = 0;  ///< profiled, after warm-up (all, if none was profiled)
+    double iteration_us = 0;               ///< median over iterations of the maximum over ranks
+    double images_per_second = 0;
+    std::vector<LayerSummary> layers;
+    std::vector<OpSummary> ops;
+    std::array<double, activity_count> activity_us{};  ///< means over ranks and iterations
+    double allreduce_hidden_us = 0;
+    double unaccounted_median_percent = 0;  ///< of each iteration's worst rank, over iterations
+    double unaccounted_worst_percent = 0;   ///< the same, largest
+    std::vector<RankSummary> rank;
+    std::int64_t slowest_rank = 0;  ///< largest compute_us
+    double first_loss = 0, last_loss = 0;
+    std::int64_t skipped_images = 0;
+    std::int64_t dropped_iterations = 0;
+    std::optional<OverheadRecord> overhead;
+    std::optional<ValidationRecord> validation;
+};
+
+/// Throws Error: input_missing where there is no such file, bad_data where it is no run file or of
+/// an unknown major schema version.
+[[nodiscard]] RunSummary summarize(const std::string& path);
+
+/// The summary as a table for people.
+[[nodiscard]] std::string to_text(const RunSummary& summary);
+
+/// Everything in the file that breaks the schema, one sentence each; empty when it is whole.
+/// Throws as `summarize` does where the file cannot be read at all.
+[[nodiscard]] std::vector<std::string> check_run_file(const std::string& path);
+
+}  // namespace layerledger

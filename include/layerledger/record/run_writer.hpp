@@ -1,0 +1,83 @@
+// Writes the run file, on rank 0. A kill at any moment leaves a file that opens and holds every
+// committed iteration; a full disk or a reader's lock never ends training.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "layerledger/record/iteration_record.hpp"
+#include "layerledger/record/run_description.hpp"
+
+namespace layerledger {
+
+enum class RunStatus : unsigned char { running, complete, interrupted, failed };
+
+/// Result of alternating profiled and unprofiled blocks (see timeline/overhead.hpp).
+struct OverheadRecord {
+    double percent = 0;  ///< median of (profiled / unprofiled - 1) * 100
+    double low = 0;      ///< 95 % interval
+    double high = 0;
+    std::int64_t pairs = 0;
+    double measurement_percent = 0;  ///< share of the activity `measurement`, contained in percent
+};
+
+struct ValidationRecord {
+    double loss = 0;
+    double top1 = 0;  ///< shares, 0 to 1
+    double topk = 0;
+    std::int64_t images = 0;
+    double seconds = 0;
+    std::int64_t iteration = 0;  ///< after how many training iterations
+};
+
+/// Most bytes of rows that wait for a file that cannot be written.
+inline constexpr std::size_t pending_limit_bytes = std::size_t{256} << 20;
+/// How long the end of a run waits for such a file.
+inline constexpr std::chrono::seconds finish_patience{10};
+
+class RunWriter {
+public:
+    /// Creates the file with everything but iterations, status "running".
+    /// Throws Error{cannot_create} where the file exists (unless `overwrite`) or cannot be made.
+    RunWriter(std::string path, const RunDescription& description, bool overwrite);
+    /// Commits what is left, with the status "failed" unless `finish` was called.
+    ~RunWriter();
+    RunWriter(const RunWriter&) = delete;
+    RunWriter& operator=(const RunWriter&) = delete;
+
+    /// Fixes how many iterations go into one commit (and one chunk) before the first `append`;
+    /// without it the first block does.
+    void set_block_iterations(std::size_t iterations);
+
+    /// Takes a block and tries to commit it. On failure warns once, keeps it and retries with the
+    /// next call, up to a bound on memory; beyond that the oldest blocks are dropped and counted.
+    void append(RecordBlock block);
+
+    void set_overhead(const OverheadRecord& overhead);
+    void set_validation(const ValidationRecord& validation);
+    /// Images that could not be read and were replaced, summed over ranks.
+    void set_skipped_images(std::int64_t images);
+    /// Spans that the recorders had no room for, summed over ranks (see `Recorder::dropped`).
+    void set_dropped_spans(std::int64_t spans);
+
+    /// Commits what is left and the status, for at most `finish_patience` where that fails.
+    /// Returns false where data was lost (exit 74).
+    [[nodiscard]] bool finish(RunStatus status);
+
+    [[nodiscard]] const std::string& path() const noexcept;
+    [[nodiscard]] std::int64_t committed_iterations() const noexcept;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Sets the status of a run file that this process made but did not finish to "failed", if it still
+/// says "running". Never throws.
+void mark_failed(const std::string& path) noexcept;
+
+}  // namespace layerledger

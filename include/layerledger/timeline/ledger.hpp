@@ -1,0 +1,68 @@
+// The account of one iteration: every nanosecond in exactly one place.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "layerledger/timeline/span.hpp"
+
+namespace layerledger {
+
+/// A time that was not measured. Never 0.
+inline constexpr float absent = std::numeric_limits<float>::quiet_NaN();
+
+/// How detailed the record of an iteration is.
+enum class Level : unsigned char {
+    off,        ///< the iteration's duration and what layerledger took of it
+    iteration,  ///< and the activities
+    layer,      ///< and each layer's phases; the account closes
+    op,         ///< and each operation's phases
+};
+
+/// The extents of one iteration's record: how many of each there are.
+struct Extents {
+    std::size_t layers = 0;
+    std::size_t ops = 0;  ///< 0 unless operations are recorded
+    std::size_t buckets = 0;
+};
+
+/// The closed account of one iteration on one rank. Times are microseconds; `absent` where nothing
+/// was measured. layer_time[layer * 3 + phase], starts count from the iteration's start.
+struct Account {
+    explicit Account(const Extents& extents);
+
+    std::int64_t start_ns = 0;  ///< on the rank's steady clock
+    float iteration_time = absent;
+    float unaccounted = absent;
+    float allreduce_hidden = absent;  ///< all-reduce under some layer's work; a shadow, never added
+    float memcpy_hidden = absent;     ///< the same for copies
+    std::array<float, activity_count> activity_time{};
+    std::vector<float> layer_time, layer_start;
+    std::vector<float> op_time;
+    std::vector<float> bucket_ready, bucket_start, bucket_transfer, bucket_end;
+};
+
+/// What the ledger gets: spans in resolved nanoseconds, the window from the end of the previous
+/// iteration to the end of this one.
+struct IterationSpans {
+    std::int64_t window_start_ns = 0;
+    std::int64_t window_end_ns = 0;
+    Level level = Level::layer;
+    std::span<const Span> compute;
+    std::span<const BucketSpan> buckets;
+};
+
+/// Closes the account of one iteration.
+///
+/// Spans of one stream do not overlap (operations lie inside layers and are not added). A join is
+/// split by what the buckets did meanwhile: transfer where any bucket is in transfer, else wait
+/// where any bucket waits for the slowest rank, else idle_sync. What no span covers is
+/// unaccounted, so that iteration_time = sum(layers) + sum(activities) + unaccounted.
+/// At levels below `layer` unaccounted is absent, because layers were not looked at.
+[[nodiscard]] Account close_account(const IterationSpans& iteration, const Extents& extents);
+
+}  // namespace layerledger

@@ -1,0 +1,120 @@
+// Collects the marks of an iteration as it runs. Nothing here allocates, waits or formats while an
+// iteration is under way.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "layerledger/base/ids.hpp"
+#include "layerledger/timeline/ledger.hpp"
+#include "layerledger/timeline/span.hpp"
+
+namespace layerledger {
+
+/// A closed account together with the iteration that it belongs to.
+struct ClosedIteration {
+    std::int64_t iteration = 0;
+    Level level = Level::off;
+    Account account;
+};
+
+class Recorder {
+public:
+    /// Marks the start of a span when made and its end when it goes out of scope.
+    class [[nodiscard]] Scope {
+    public:
+        Scope(Recorder* recorder, Span span) noexcept : recorder_(recorder), span_(span) {
+            if (recorder_ != nullptr) {
+                span_.start = recorder_->source_.mark();
+            }
+        }
+        Scope(const Scope&) = delete;
+        Scope& operator=(const Scope&) = delete;
+        ~Scope() {
+            if (recorder_ != nullptr) {
+                span_.end = recorder_->source_.mark();
+                recorder_->add(span_);
+            }
+        }
+
+    private:
+        Recorder* recorder_;
+        Span span_;
+    };
+
+    /// `source` must outlive the recorder. `capacity` is the largest number of spans in one
+    /// iteration; spans beyond it are dropped and counted.
+    Recorder(MarkSource& source, const Extents& extents, std::size_t capacity);
+
+    /// How many buckets the gradients travel in; known only once the network is laid out. Before the
+    /// first iteration.
+    void set_buckets(std::size_t buckets);
+
+    /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there.
+    void begin_iteration(std::int64_t iteration, Level level);
+
+    Scope layer(LayerId layer, Phase phase) noexcept {
+        return {at_least(Level::layer), {SpanKind::layer, phase, layer.value}};
+    }
+    Scope op(OpId op, Phase phase) noexcept {
+        return {at_least(Level::op), {SpanKind::op, phase, op.value}};
+    }
+    Scope activity(Activity activity) noexcept {
+        // What layerledger itself takes is noted at every level: even `off` has to own up to it.
+        const Level least = activity == Activity::measurement ? Level::off : Level::iteration;
+        return {at_least(least),
+                {SpanKind::activity, Phase::forward, static_cast<std::int32_t>(activity)}};
+    }
+    /// The wait of the compute stream for the gradients.
+    Scope join() noexcept {
+        return {at_least(Level::iteration), {SpanKind::join, Phase::backward, 0}};
+    }
+
+    /// The slot that the communication stream fills in; stays valid until the iteration is closed.
+    [[nodiscard]] BucketSpan& bucket(BucketId bucket) noexcept;
+
+    void end_iteration() noexcept;
+
+    /// The oldest ended iteration whose marks can be resolved without waiting. Closing an account
+    /// costs time: call this inside the next iteration, under Activity::measurement.
+    [[nodiscard]] std::optional<ClosedIteration> take_closed();
+
+    /// Training paused (validation, checkpoint): time until now is in no window.
+    void pause_ended() noexcept;
+
+    /// What `take_closed` still held back, oldest first. Call it when the device is idle.
+    [[nodiscard]] std::optional<ClosedIteration> drain();
+
+    /// Spans that did not fit, over the whole run. 0 unless a backend marks more than it announced.
+    [[nodiscard]] std::int64_t dropped() const noexcept { return dropped_; }
+
+private:
+    struct Slot {
+        std::int64_t iteration = 0;
+        Level level = Level::off;
+        Mark window_start = 0;
+        Mark window_end = 0;
+        std::vector<Span> spans;  // capacity fixed at construction
+        std::vector<BucketSpan> buckets;
+    };
+
+    [[nodiscard]] Recorder* at_least(Level level) noexcept {
+        return open_ != nullptr && open_->level >= level ? this : nullptr;
+    }
+    void add(const Span& span) noexcept;
+    [[nodiscard]] ClosedIteration close(Slot& slot);
+
+    MarkSource& source_;
+    Extents extents_;
+    std::vector<Slot> ring_;
+    std::size_t begun_ = 0;  // iterations opened so far
+    std::size_t ended_ = 0;
+    std::size_t closed_ = 0;  // iterations handed out so far
+    Slot* open_ = nullptr;
+    std::optional<Mark> previous_end_;
+    std::int64_t dropped_ = 0;
+};
+
+}  // namespace layerledger

@@ -1,0 +1,56 @@
+// Intervals of time, as a backend marks them and as the ledger reads them.
+#pragma once
+
+#include <cstdint>
+
+#include "layerledger/base/phase.hpp"
+#include "layerledger/timeline/activity.hpp"
+
+namespace layerledger {
+
+/// An instant. Nanoseconds on the rank's steady clock once resolved; before that whatever the
+/// backend uses for "the moment when the stream gets here" (on a GPU the number of an event).
+using Mark = std::int64_t;
+
+/// What happened during a span.
+enum class SpanKind : unsigned char {
+    layer,     ///< `index` is a layer, `phase` one of three
+    op,        ///< the same for an operation; lies inside its layer's span
+    activity,  ///< `index` is an Activity that held the compute stream up
+    join,      ///< the compute stream waited for the gradients' all-reduce
+};
+
+/// One interval on the compute stream.
+struct Span {
+    SpanKind kind = SpanKind::layer;
+    Phase phase = Phase::forward;
+    std::int32_t index = 0;
+    Mark start = 0;
+    Mark end = 0;
+};
+
+/// The life of one gradient bucket on the communication stream, on this rank.
+struct BucketSpan {
+    Mark ready = 0;     ///< its last gradient exists
+    Mark start = 0;     ///< this rank enters the collective
+    Mark transfer = 0;  ///< the last rank has entered: from here on it is transfer
+    Mark end = 0;       ///< the sum is here
+};
+
+/// Where marks come from: a backend's clock and streams.
+class MarkSource {
+public:
+    virtual ~MarkSource() = default;
+
+    /// Notes "now" on the compute stream.
+    [[nodiscard]] virtual Mark mark() noexcept = 0;
+
+    /// Turns a mark into nanoseconds on the rank's steady clock. May be called `latency()`
+    /// iterations after the mark was made.
+    [[nodiscard]] virtual std::int64_t nanoseconds(Mark mark) const noexcept = 0;
+
+    /// How many iterations late marks can be resolved without waiting: 0 on CPUs, 2 on GPUs.
+    [[nodiscard]] virtual int latency() const noexcept = 0;
+};
+
+}  // namespace layerledger

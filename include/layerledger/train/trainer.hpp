@@ -1,0 +1,107 @@
+// Data-parallel training: the iteration, and the loop around it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/data/batch_source.hpp"
+#include "layerledger/device/backend.hpp"
+#include "layerledger/device/collective.hpp"
+#include "layerledger/timeline/overhead.hpp"
+#include "layerledger/timeline/recorder.hpp"
+#include "layerledger/train/arena.hpp"
+#include "layerledger/train/gradient_synchronizer.hpp"
+#include "layerledger/train/learning_rate.hpp"
+#include "layerledger/train/optimizer.hpp"
+#include "layerledger/train/profile_plan.hpp"
+
+namespace layerledger {
+
+struct TrainerOptions {
+    std::int64_t iterations = 1;
+    std::int64_t iterations_per_epoch = 0;  ///< 0: there are no epochs
+    std::int64_t digest_every = 100;        ///< iterations between comparisons of the replicas
+    std::uint64_t seed = 1;
+    std::size_t bucket_floats = 6'553'600;  ///< 25 MiB
+    ProfilePlan profile;
+    LearningRateSchedule learning_rate;
+    OptimizerStep optimizer;  ///< kind and constants
+    CompileOptions compile;
+};
+
+/// One finished iteration of this rank.
+struct IterationReport {
+    std::int64_t iteration = 0;
+    std::int32_t epoch = 0;
+    double learning_rate = 0;
+    bool warmup = false;
+    Level level = Level::off;
+    BatchMetrics metrics;
+    Account account;
+};
+
+/// Gets every iteration in order, some iterations late, inside Activity::measurement.
+class IterationObserver {
+public:
+    virtual ~IterationObserver() = default;
+    virtual void iteration_finished(const IterationReport& report) = 0;
+};
+
+class Trainer {
+public:
+    /// Compiles the network, lays out the arenas and initializes the parameters. What is passed by
+    /// reference must outlive the trainer. `collective` sums over the ranks of `world`.
+    Trainer(const Network& network, Backend& backend, Collective& collective,
+            const Communicator& world, BatchSource& source, const TrainerOptions& options);
+
+    /// Trains and reports; ends with a comparison of all ranks' parameters.
+    void run(IterationObserver& observer);
+
+    [[nodiscard]] LayerOps& ops() noexcept { return *ops_; }
+    [[nodiscard]] const ArenaPlan& arena() const noexcept { return arena_; }
+    [[nodiscard]] const std::vector<Bucket>& buckets() const noexcept {
+        return synchronizer_.buckets();
+    }
+    [[nodiscard]] const Extents& extents() const noexcept { return extents_; }
+    [[nodiscard]] const Recorder& recorder() const noexcept { return recorder_; }
+
+    /// Of this rank's iterations; empty unless the plan asked for the check and it ran long enough.
+    [[nodiscard]] std::optional<Overhead> overhead() const;
+
+    /// Time between the first iteration's start and the last one's end on a clock of its own, and
+    /// the pauses in it: what the sum of all windows is held against.
+    struct WallClock {
+        double elapsed_us = 0;
+        double paused_us = 0;
+    };
+    [[nodiscard]] const WallClock& wall_clock() const noexcept { return wall_clock_; }
+
+private:
+    void iterate(std::int64_t iteration);
+    void report(const std::optional<ClosedIteration>& closed, IterationObserver& observer);
+    void compare_replicas(std::int64_t iterations_done);
+
+    const Network& network_;
+    Backend& backend_;
+    const Communicator& world_;
+    BatchSource& source_;
+    TrainerOptions options_;
+
+    Extents extents_;
+    Recorder recorder_;
+    std::unique_ptr<LayerOps> ops_;
+    ArenaPlan arena_;
+    std::unique_ptr<Buffer> parameters_;
+    std::unique_ptr<Buffer> gradients_;
+    GradientSynchronizer synchronizer_;
+    Optimizer optimizer_;
+
+    std::vector<BatchMetrics> metrics_;  // ring: of the iterations not yet reported
+    std::vector<CheckedIteration> checked_;
+    WallClock wall_clock_;
+};
+
+}  // namespace layerledger

@@ -1,0 +1,25 @@
+// How well the network does on images that it was not trained on.
+#pragma once
+
+#include <cstdint>
+
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/data/batch_source.hpp"
+#include "layerledger/device/backend.hpp"
+
+namespace layerledger {
+
+/// Means over all images of all ranks; top1 and topk are shares from 0 to 1.
+struct Validation {
+    double loss = 0;
+    double top1 = 0;
+    double topk = 0;
+    std::int64_t images = 0;
+    double seconds = 0;
+};
+
+/// Collective: one inference pass over `source`, every image counted exactly once.
+[[nodiscard]] Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
+                                  const Communicator& world);
+
+}  // namespace layerledger

@@ -1,0 +1,151 @@
+#include "describe_run.hpp"
+
+#include <algorithm>
+
+#include "layerledger/base/text.hpp"
+#include "layerledger/network/costs.hpp"
+#include "provenance.hpp"
+
+namespace layerledger {
+namespace {
+
+/// Names of distinct algorithms in a layer, in the order of its operations.
+std::string joined_algorithms(const std::vector<std::string>& names) {
+    std::string joined;
+    std::vector<std::string> seen;
+    for (const std::string& name : names) {
+        if (!name.empty() && std::find(seen.begin(), seen.end(), name) == seen.end()) {
+            joined += text(joined.empty() ? "" : "; ", name);
+            seen.push_back(name);
+        }
+    }
+    return joined;
+}
+
+std::vector<LayerDescription> describe_layers(const Network& network, const CostBasis& basis,
+                                              const std::vector<Implementation>& implementations) {
+    std::vector<LayerDescription> layers;
+    for (const Layer& layer : network.layers()) {
+        LayerDescription description;
+        description.name = layer.name;
+        description.kind = layer.kind;
+        description.parameters = layer_parameters(network, layer.id);
+        for (const Phase phase : phases) {
+            const Cost cost = layer_cost(network, layer.id, phase, basis);
+            description.flops.at(index(phase)) = cost.flops;
+            description.bytes.at(index(phase)) = cost.bytes;
+        }
+        std::vector<std::string> algorithms;
+        for (const Implementation& one : implementations) {
+            if (network.op(one.op).layer == layer.id) {
+                algorithms.push_back(one.algorithm);
+                description.workspace_bytes += static_cast<std::int64_t>(one.workspace_bytes);
+                description.activation_bytes += static_cast<std::int64_t>(one.activation_bytes);
+            }
+        }
+        description.algorithm = joined_algorithms(algorithms);
+        layers.push_back(std::move(description));
+    }
+    return layers;
+}
+
+std::vector<OpDescription> describe_ops(const Network& network) {
+    std::vector<OpDescription> ops;
+    for (const Op& op : network.ops()) {
+        ops.push_back({op.name, std::string(kind_name(op.attributes)), op.layer.value});
+    }
+    return ops;
+}
+
+std::vector<BucketDescription> describe_buckets(const Network& network,
+                                                const std::vector<Bucket>& buckets) {
+    std::vector<BucketDescription> descriptions;
+    for (const Bucket& bucket : buckets) {
+        BucketDescription description{
+            .bytes = static_cast<std::int64_t>(bucket.slice.size * sizeof(float)), .layers = {}};
+        for (const LayerId layer : bucket.layers) {
+            description.layers +=
+                text(description.layers.empty() ? "" : " ", network.layer(layer).name);
+        }
+        descriptions.push_back(std::move(description));
+    }
+    return descriptions;
+}
+
+std::vector<RankDescription> describe_ranks(const Communicator& world, const RankMap& rank,
+                                            const DeviceInfo& device,
+                                            Communicator::ClockOffset clock) {
+    const std::vector<std::string> hosts = world.gather(rank.host);
+    const std::vector<std::string> names = world.gather(device.name);
+    const std::vector<std::string> uuids = world.gather(device.uuid);
+    const auto numbers = [&](std::int64_t value) {
+        return world.gather(static_cast<std::uint64_t>(value));
+    };
+    const auto local_ranks = numbers(rank.local_rank);
+    const auto threads = numbers(device.threads);
+    const auto offsets = numbers(clock.offset_ns);
+    const auto bounds = numbers(clock.bound_ns);
+    std::vector<RankDescription> ranks;
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        ranks.push_back({hosts[i], static_cast<std::int32_t>(local_ranks[i]), names[i], uuids[i],
+                         static_cast<std::int32_t>(threads[i]),
+                         static_cast<std::int64_t>(offsets[i]),
+                         static_cast<std::int64_t>(bounds[i])});
+    }
+    return ranks;
+}
+
+}  // namespace
+
+RunDescription describe_run(const Experiment& experiment, const Network& network, Trainer& trainer,
+                            const TrainerOptions& options, const Backend& backend,
+                            const std::string& collective, const RankMap& rank,
+                            const Communicator& world, Communicator::ClockOffset clock,
+                            const std::string& command_line) {
+    RunDescription run;
+    run.title = experiment.experiment.name;
+    run.run_id = new_run_id();
+    run.date_created = utc_now();
+    run.level = options.profile.level;
+    run.warmup_iterations = options.profile.warmup;
+    run.batch_size = options.compile.batch;
+    run.config_text = experiment.to_ini();
+    run.settings = experiment.settings;
+    const CostBasis basis{options.compile.batch,
+                          options.compile.precision == Precision::bf16 ? 2 : 4,
+                          static_cast<std::int64_t>(state_count(options.optimizer.kind))};
+    run.layers = describe_layers(network, basis, trainer.ops().implementations());
+    run.ops = describe_ops(network);
+    run.buckets = describe_buckets(network, trainer.buckets());
+    run.ranks = describe_ranks(world, rank, backend.info(), clock);
+
+    const Shape image = network.input();
+    run.network = {{"name", network.name()},
+                   {"classes", text(network.classes())},
+                   {"image", text(image.channels, "x", image.height, "x", image.width)},
+                   {"parameters", text(network.parameter_elements())},
+                   {"forward_macs", text(forward_macs(network))},
+                   {"precision", experiment.train.precision},
+                   {"backend", backend.info().backend},
+                   {"collective", collective}};
+    std::vector<std::string> hosts;
+    for (const RankDescription& description : run.ranks) {
+        hosts.push_back(description.host);
+    }
+    run.provenance = provenance(command_line, hosts);
+    return run;
+}
+
+std::uint64_t table_digest(const Network& network, const RunDescription& description) {
+    std::uint64_t digest = network.digest();
+    const auto mix = [&digest](std::uint64_t value) {
+        digest = (digest ^ value) * 0x100000001B3ULL;  // FNV-1a's prime
+    };
+    mix(static_cast<std::uint64_t>(description.level));
+    for (const BucketDescription& bucket : description.buckets) {
+        mix(static_cast<std::uint64_t>(bucket.bytes));
+    }
+    return digest;
+}
+
+}  // namespace layerledger

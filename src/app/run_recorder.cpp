@@ -1,0 +1,72 @@
+#include "run_recorder.hpp"
+
+#include <algorithm>
+
+namespace layerledger {
+namespace {
+
+// The first iteration pays for page faults and connections; the second tells how long one takes.
+constexpr std::int64_t typical_iteration = 1;
+
+constexpr std::int64_t most_iterations_per_block = 256;
+
+IterationMetrics means(const BatchMetrics& sums) {
+    const auto images = static_cast<double>(sums.images);
+    return {static_cast<float>(sums.loss / images),
+            static_cast<float>(static_cast<double>(sums.top1) / images),
+            static_cast<float>(static_cast<double>(sums.topk) / images)};
+}
+
+}  // namespace
+
+RunRecorder::RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
+                         std::int64_t iterations, double commit_seconds, RunWriter* writer,
+                         Progress* progress)
+    : world_(world),
+      gather_(gather),
+      largest_block_(largest_block(layout, world.size())),
+      iterations_(iterations),
+      commit_us_(commit_seconds * 1e6),
+      writer_(writer),
+      progress_(progress) {}
+
+void RunRecorder::iteration_finished(const IterationReport& report) {
+    const IterationMetrics metrics = means(report.metrics);
+    gather_.add({report.iteration, report.epoch, static_cast<float>(report.learning_rate),
+                 report.warmup, report.level != Level::off},
+                report.account, metrics);
+    windows_us_ += report.account.iteration_time;
+    if (progress_ != nullptr) {
+        progress_->update(report.iteration + 1, metrics.loss, report.account.iteration_time / 1e6,
+                          report.metrics.images * world_.size());
+    }
+    if (report.iteration == std::min(typical_iteration, iterations_ - 1)) {
+        choose_block(report.account.iteration_time);
+    }
+    if (block_ > 0 && gather_.pending() >= block_) {
+        flush();
+    }
+}
+
+void RunRecorder::choose_block(double iteration_us) {
+    const double fitting = std::clamp(commit_us_ / iteration_us, 1.0,
+                                      static_cast<double>(most_iterations_per_block));
+    const auto wanted = static_cast<std::int64_t>(
+        std::min(static_cast<std::size_t>(fitting), largest_block_));
+    block_ = static_cast<std::size_t>(world_.broadcast(wanted));
+    if (writer_ != nullptr) {
+        writer_->set_block_iterations(block_);
+    }
+}
+
+void RunRecorder::flush() {
+    if (gather_.pending() == 0) {
+        return;
+    }
+    RecordBlock block = gather_.collect();
+    if (writer_ != nullptr) {
+        writer_->append(std::move(block));
+    }
+}
+
+}  // namespace layerledger

@@ -1,0 +1,46 @@
+// Takes every finished iteration: to the gather, the run file, the progress display.
+#pragma once
+
+#include <memory>
+
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/record/gather.hpp"
+#include "layerledger/record/run_writer.hpp"
+#include "layerledger/train/trainer.hpp"
+#include "progress.hpp"
+
+namespace layerledger {
+
+class RunRecorder final : public IterationObserver {
+public:
+    /// `writer` and `progress` are there on rank 0 only. All must outlive this.
+    RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
+                std::int64_t iterations, double commit_seconds, RunWriter* writer,
+                Progress* progress);
+
+    /// Gathers and commits once enough iterations are there: at the same iteration on all ranks.
+    void iteration_finished(const IterationReport& report) override;
+
+    /// Collective: gathers and commits what is left.
+    void flush();
+
+    /// Microseconds of all windows so far, on this rank.
+    [[nodiscard]] double windows_us() const noexcept { return windows_us_; }
+
+private:
+    /// How many iterations travel together: what fits into `commit_seconds`, as far as rank 0's
+    /// memory allows.
+    void choose_block(double iteration_us);
+
+    const Communicator& world_;
+    Gather& gather_;
+    std::size_t largest_block_;
+    std::int64_t iterations_;
+    double commit_us_;
+    RunWriter* writer_;
+    Progress* progress_;
+    std::size_t block_ = 0;  // 0: not chosen yet
+    double windows_us_ = 0;
+};
+
+}  // namespace layerledger

@@ -1,0 +1,207 @@
+#include "run_setup.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <string_view>
+
+#include "layerledger/backend/cpu.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/network/zoo.hpp"
+
+namespace layerledger {
+namespace {
+
+constexpr std::int64_t imagenet_classes = 1000;
+constexpr double floats_per_mebibyte = 1024.0 * 1024.0 / sizeof(float);
+
+/// The value behind a word that the configuration has already checked.
+template <class Value, std::size_t N>
+Value meaning(std::string_view word, const std::array<std::pair<std::string_view, Value>, N>& words) {
+    const auto found = std::find_if(words.begin(), words.end(),
+                                    [&](const auto& entry) { return entry.first == word; });
+    LL_VALIDATE(found != words.end(), ExitCode::configuration,
+                text("'", word, "' is not available"));
+    return found->second;
+}
+
+Normalization normalization_of(std::string_view word) {
+    return meaning<Normalization, 4>(word, {{{"default", Normalization::architecture_default},
+                                             {"none", Normalization::none},
+                                             {"lrn", Normalization::lrn},
+                                             {"batch", Normalization::batch}}});
+}
+
+Precision precision_of(std::string_view word) {
+    return meaning<Precision, 3>(
+        word, {{{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}}});
+}
+
+OptimizerKind optimizer_of(std::string_view word) {
+    return meaning<OptimizerKind, 4>(word, {{{"sgd", OptimizerKind::sgd},
+                                             {"momentum", OptimizerKind::momentum},
+                                             {"adagrad", OptimizerKind::adagrad},
+                                             {"adadelta", OptimizerKind::adadelta}}});
+}
+
+Level level_of(std::string_view word) {
+    LL_VALIDATE(word != "kernel", ExitCode::unavailable,
+                "profile.level=kernel looks inside GPU kernels (this run is on CPUs) use "
+                "profile.level=op");
+    return meaning<Level, 4>(word, {{{"off", Level::off},
+                                     {"iteration", Level::iteration},
+                                     {"layer", Level::layer},
+                                     {"op", Level::op}}});
+}
+
+DecayKind decay_of(Schedule schedule) {
+    switch (schedule) {
+        case Schedule::constant: return DecayKind::constant;
+        case Schedule::step: return DecayKind::step;
+        case Schedule::cosine: return DecayKind::cosine;
+    }
+    return DecayKind::constant;
+}
+
+Shard shard_of(const Communicator& world) { return {world.rank(), world.size()}; }
+
+/// Bytes of one rank at a batch size: compiled network, arenas of parameters, gradients and
+/// optimizer states, and host batches.
+double needed_bytes(const Network& network, const Backend& backend, const TrainerOptions& options,
+                    std::int64_t batch) {
+    CompileOptions compile = options.compile;
+    compile.batch = batch;
+    const double arenas = static_cast<double>(2 + state_count(options.optimizer.kind)) *
+                          static_cast<double>(network.parameter_elements()) * sizeof(float);
+    constexpr double host_batches = 3;
+    const double input = host_batches * static_cast<double>(batch) *
+                         static_cast<double>(network.input().elements()) * sizeof(float);
+    return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + input;
+}
+
+}  // namespace
+
+ImageIndex find_images(const Communicator& world, const DataSettings& settings) {
+    if (settings.source != DataSource::folder) {
+        return {};
+    }
+    std::string scanned;
+    world.agree_on_root([&] { scanned = scan_image_folder(settings).serialize(); });
+    return ImageIndex::deserialize(world.broadcast(std::move(scanned)));
+}
+
+Network choose_network(const Experiment& experiment, const ImageIndex& images) {
+    const NetworkSettings& settings = experiment.network;
+    const auto found = static_cast<std::int64_t>(images.classes.size());
+    ZooOptions options;
+    options.image_size = settings.image_size;
+    options.normalization = normalization_of(settings.normalization);
+    options.classes = settings.classes;
+    if (options.classes == 0) {
+        options.classes = found > 0 ? found : imagenet_classes;
+    }
+    LL_VALIDATE(found <= options.classes, ExitCode::configuration,
+                text("network.classes is ", options.classes, " but ", images.root, " has ", found,
+                     " classes; raise it or choose some with data.classes"));
+    return make_network(settings.architecture, options);
+}
+
+std::unique_ptr<Backend> choose_backend(const Experiment& experiment, const RankMap& rank) {
+    LL_VALIDATE(experiment.device.backend != BackendChoice::cuda, ExitCode::unavailable,
+                "device.backend=cuda is not available (this program was built without CUDA) use "
+                "device.backend=cpu");
+    return cpu::make_backend({.threads = static_cast<int>(experiment.device.threads)}, rank);
+}
+
+std::unique_ptr<Collective> choose_collective(const Experiment& experiment,
+                                              const Communicator& world) {
+    LL_VALIDATE(experiment.sync.collective != CollectiveChoice::nccl, ExitCode::unavailable,
+                "sync.collective=nccl needs GPUs (this run is on CPUs) use sync.collective=mpi");
+    return cpu::make_collective(
+        world, {.overlap = experiment.sync.overlap,
+                .deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                    std::chrono::duration<double>(experiment.sync.timeout_seconds))});
+}
+
+std::unique_ptr<BatchSource> choose_source(const Experiment& experiment, const ImageIndex& images,
+                                           const Network& network, const Communicator& world) {
+    const std::int64_t batch = experiment.train.batch_size;
+    const std::uint64_t seed = experiment.experiment.seed;
+    if (experiment.data.source == DataSource::synthetic) {
+        return make_synthetic_source(network.input(), network.classes(), batch, shard_of(world),
+                                     seed);
+    }
+    return make_folder_source(images, experiment.data, network.input(), batch, shard_of(world),
+                              seed);
+}
+
+TrainerOptions trainer_options(const Experiment& experiment, const Network& network,
+                               const BatchSource& source, const Communicator& world) {
+    const TrainSettings& train = experiment.train;
+    const std::int64_t per_epoch = source.iterations_per_epoch();
+    LL_VALIDATE(train.iterations > 0 || per_epoch > 0, ExitCode::configuration,
+                "how long to train is not said (synthetic data has no epochs) set "
+                "train.iterations");
+    LL_VALIDATE(train.topk <= network.classes(), ExitCode::configuration,
+                text("train.topk is ", train.topk, " but the network has only ", network.classes(),
+                     " classes; set train.topk to at most that"));
+
+    TrainerOptions options;
+    options.iterations = train.iterations > 0 ? train.iterations : train.epochs * per_epoch;
+    options.iterations_per_epoch = per_epoch;
+    options.digest_every = train.digest_every;
+    options.seed = experiment.experiment.seed;
+    options.bucket_floats =
+        std::max<std::size_t>(16, static_cast<std::size_t>(experiment.sync.bucket_mb *
+                                                           floats_per_mebibyte));
+    options.profile = {level_of(experiment.profile.level), experiment.profile.warmup,
+                       experiment.profile.every, experiment.profile.overhead_check};
+    options.learning_rate = {decay_of(train.schedule),
+                             train.learning_rate,
+                             train.step_factor,
+                             train.step_epochs * per_epoch,
+                             static_cast<std::int64_t>(train.warmup_epochs *
+                                                       static_cast<double>(per_epoch)),
+                             options.iterations};
+    options.optimizer.kind = optimizer_of(train.optimizer);
+    options.optimizer.momentum = static_cast<float>(train.momentum);
+    options.optimizer.weight_decay = static_cast<float>(train.weight_decay);
+    options.optimizer.rho = static_cast<float>(train.rho);
+    options.optimizer.epsilon = static_cast<float>(train.epsilon);
+    options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
+    options.compile.batch = train.batch_size;
+    options.compile.precision = precision_of(train.precision);
+    options.compile.seed = options.seed * 1'000'003 + static_cast<std::uint64_t>(world.rank());
+    options.compile.topk = train.topk;
+    return options;
+}
+
+void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
+                    const TrainerOptions& options) {
+    const auto available = static_cast<double>(backend.info().memory_bytes);
+    const auto fits = [&](std::int64_t batch) {
+        return needed_bytes(network, backend, options, batch) <= available;
+    };
+    const std::int64_t wanted = options.compile.batch;
+    if (fits(wanted)) {
+        return;
+    }
+    std::int64_t largest = 0;
+    auto step = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(wanted)));
+    for (; step > 0; step /= 2) {
+        if (fits(largest + step)) {
+            largest += step;
+        }
+    }
+    throw Error(
+        ExitCode::configuration,
+        text(experiment.blame("train.batch_size"), " is ", wanted, ", which needs about ",
+             bytes_text(needed_bytes(network, backend, options, wanted)), " per rank (",
+             bytes_text(available), " are there) ",
+             largest > 0 ? text("the largest batch that fits is ", largest)
+                         : std::string("use a smaller network or fewer ranks on this node")));
+}
+
+}  // namespace layerledger

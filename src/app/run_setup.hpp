@@ -1,0 +1,42 @@
+// From settings to the objects of a run.
+#pragma once
+
+#include <memory>
+
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/comm/rank_map.hpp"
+#include "layerledger/config/experiment.hpp"
+#include "layerledger/data/batch_source.hpp"
+#include "layerledger/device/backend.hpp"
+#include "layerledger/device/collective.hpp"
+#include "layerledger/network/network.hpp"
+#include "layerledger/train/trainer.hpp"
+
+namespace layerledger {
+
+/// The images of a folder source: scanned once, on rank 0. Empty for other sources. Collective.
+[[nodiscard]] ImageIndex find_images(const Communicator& world, const DataSettings& settings);
+
+/// The network with as many classes as the settings or the data have.
+[[nodiscard]] Network choose_network(const Experiment& experiment, const ImageIndex& images);
+
+/// The one place that names concrete backends.
+[[nodiscard]] std::unique_ptr<Backend> choose_backend(const Experiment& experiment,
+                                                      const RankMap& rank);
+[[nodiscard]] std::unique_ptr<Collective> choose_collective(const Experiment& experiment,
+                                                            const Communicator& world);
+
+[[nodiscard]] std::unique_ptr<BatchSource> choose_source(const Experiment& experiment,
+                                                         const ImageIndex& images,
+                                                         const Network& network,
+                                                         const Communicator& world);
+
+[[nodiscard]] TrainerOptions trainer_options(const Experiment& experiment, const Network& network,
+                                             const BatchSource& source, const Communicator& world);
+
+/// Refuses a batch whose estimated memory exceeds what the rank may use, naming the largest batch
+/// that fits.
+void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
+                    const TrainerOptions& options);
+
+}  // namespace layerledger

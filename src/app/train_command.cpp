@@ -1,0 +1,214 @@
+#include "train_command.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+
+#include "command_line.hpp"
+#include "describe_run.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/comm/mpi_session.hpp"
+#include "layerledger/record/run_reader.hpp"
+#include "layerledger/train/validation.hpp"
+#include "progress.hpp"
+#include "run_recorder.hpp"
+#include "run_setup.hpp"
+
+namespace layerledger {
+namespace {
+
+/// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
+/// that a mistake is reported once. Empty where the command line asked for a text only.
+std::optional<Experiment> read_settings(const Communicator& world,
+                                        const std::vector<std::string>& arguments,
+                                        bool& dry_run) {
+    std::string ini;
+    bool go_on = true;
+    Experiment experiment;
+    world.agree_on_root([&] {
+        ParsedCommandLine parsed = parse_command_line(arguments, process_environment());
+        if (parsed.help) {
+            std::cout << usage(find_subcommand("train")) << "\n" << settings_help();
+        } else if (parsed.print_config) {
+            std::cout << parsed.experiment.to_ini();
+        }
+        go_on = !parsed.help && !parsed.print_config;
+        dry_run = parsed.dry_run;
+        experiment = std::move(parsed.experiment);
+        ini = experiment.to_ini();
+    });
+    go_on = world.broadcast(static_cast<std::int64_t>(go_on)) != 0;
+    dry_run = world.broadcast(static_cast<std::int64_t>(dry_run)) != 0;
+    ini = world.broadcast(std::move(ini));
+    if (!go_on) {
+        return std::nullopt;
+    }
+    if (!world.is_root()) {
+        experiment = parse_ini(ini);  // without origins, which only messages need
+    }
+    return experiment;
+}
+
+std::string output_path(const Experiment& experiment) {
+    const std::string& file = experiment.output.file;
+    return (std::filesystem::path(experiment.output.directory) /
+            (file.empty() ? experiment.experiment.name + ".h5" : file))
+        .string();
+}
+
+OverheadRecord overhead_record(const Overhead& overhead) {
+    return {overhead.percent, overhead.low, overhead.high, overhead.pairs,
+            overhead.measurement_percent};
+}
+
+/// What ran before anything is written: everything that can be refused has been refused by then.
+struct Job {
+    Experiment experiment;
+    RankMap rank;
+    ImageIndex images;
+    std::optional<Network> network;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<BatchSource> source;
+    TrainerOptions options;
+};
+
+Job set_up(const Communicator& world, Experiment experiment) {
+    Job job;
+    job.experiment = std::move(experiment);
+    job.rank = map_rank(world);
+    log::set_rank(world.rank(), job.rank.host);
+    job.images = find_images(world, job.experiment.data);
+    world.agree([&] {
+        job.network = choose_network(job.experiment, job.images);
+        job.backend = choose_backend(job.experiment, job.rank);
+        job.source = choose_source(job.experiment, job.images, *job.network, world);
+        job.options = trainer_options(job.experiment, *job.network, *job.source, world);
+        require_memory(job.experiment, *job.network, *job.backend, job.options);
+    });
+    return job;
+}
+
+void announce(const Job& job, const Communicator& world) {
+    const Network& network = *job.network;
+    log::info(text(network.name(), ", ", network.classes(), " classes, ",
+                   fixed(static_cast<double>(network.parameter_elements()) / 1e6, 2),
+                   " M parameters; ", world.size(), world.size() == 1 ? " rank" : " ranks", " x ",
+                   job.options.compile.batch, " images on ", job.backend->info().name, "; ",
+                   job.options.iterations, " iterations"));
+    if (job.experiment.device.backend == BackendChoice::automatic) {
+        log::info(text("device.backend=auto chose ", job.backend->info().backend));
+    }
+}
+
+std::optional<Validation> validate_at_end(const Job& job, Trainer& trainer,
+                                          const Communicator& world) {
+    if (job.images.val.empty() || !job.experiment.train.validate) {
+        return std::nullopt;
+    }
+    const auto source = make_validation_source(
+        job.images, job.experiment.data, job.network->input(), job.options.compile.batch,
+        {world.rank(), world.size()});
+    return validate(*job.network, trainer.ops(), *source, world);
+}
+
+ExitCode train(const Communicator& world, const std::vector<std::string>& arguments) {
+    bool dry_run = false;
+    std::optional<Experiment> experiment = read_settings(world, arguments, dry_run);
+    if (!experiment) {
+        return ExitCode::ok;
+    }
+    Job job = set_up(world, std::move(*experiment));
+    announce(job, world);
+    if (dry_run) {
+        log::info("nothing was trained (--dry-run)");
+        return ExitCode::ok;
+    }
+
+    const auto collective = choose_collective(job.experiment, world);
+    std::optional<Trainer> trainer;
+    world.agree([&] {
+        trainer.emplace(*job.network, *job.backend, *collective, world, *job.source, job.options);
+    });
+    const Communicator::ClockOffset clock = world.measure_clock_offset();
+    std::string command_line = "layerledger train";
+    for (const std::string& argument : arguments) {
+        command_line += " " + argument;
+    }
+    const RunDescription description =
+        describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
+                     collective->name(), job.rank, world, clock, command_line);
+    const RecordLayout layout(description.extents());
+    Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);
+
+    const std::string path = output_path(job.experiment);
+    std::optional<RunWriter> writer;
+    std::optional<Progress> progress;
+    world.agree_on_root([&] {
+        writer.emplace(path, description, job.experiment.output.overwrite);
+        ProgressOptions display = progress_options(job.experiment.output.progress,
+                                                   job.experiment.output.progress_seconds);
+        display.iterations = job.options.iterations;
+        display.iterations_per_epoch = job.options.iterations_per_epoch;
+        progress.emplace(std::cout, std::move(display));
+    });
+    RunRecorder recorder(world, gather, layout, job.options.iterations,
+                         job.experiment.output.commit_seconds, writer ? &*writer : nullptr,
+                         progress ? &*progress : nullptr);
+    try {
+        trainer->run(recorder);
+        recorder.flush();
+    } catch (...) {
+        if (writer) {
+            (void)writer->finish(RunStatus::failed);  // the failure at hand matters more
+        } else {
+            mark_failed(path);  // rank 0 is about to be ended with the job
+        }
+        throw;
+    }
+    const std::optional<Validation> validation = validate_at_end(job, *trainer, world);
+    const std::int64_t skipped = world.all_reduce_sum(job.source->skipped());
+
+    bool complete = true;
+    if (writer) {
+        progress.reset();
+        writer->set_skipped_images(skipped);
+        if (const auto overhead = trainer->overhead()) {
+            writer->set_overhead(overhead_record(*overhead));
+        }
+        if (validation) {
+            writer->set_validation({validation->loss, validation->top1, validation->topk,
+                                    validation->images, validation->seconds,
+                                    job.options.iterations});
+        }
+        complete = writer->finish(RunStatus::complete);
+        std::cout << to_text(summarize(path));
+    }
+    // Nobody leaves while rank 0 still writes: a launcher may end the job with the first rank.
+    complete = world.broadcast(static_cast<std::int64_t>(complete)) != 0;
+    return complete ? ExitCode::ok : ExitCode::data_lost;
+}
+
+}  // namespace
+
+ExitCode run_train_command(int& argc, char**& argv, const std::vector<std::string>& arguments) {
+    const MpiSession session(argc, argv);
+    const Communicator world = Communicator::world();
+    try {
+        return train(world, arguments);
+    } catch (const AgreedError& error) {
+        if (error.met_here()) {
+            log::error(one_line(error.what()));
+        }
+        return error.code();
+    } catch (const Error& error) {
+        log::error(text("rank ", world.rank(), ": ", one_line(error.what())));
+        abort_job(error.code());
+    } catch (const std::exception& error) {
+        log::error(text("rank ", world.rank(), ": ", one_line(error.what())));
+        abort_job(ExitCode::internal);
+    }
+}
+
+}  // namespace layerledger

@@ -1,0 +1,97 @@
+// Dropout with a counter-based generator: the mask is a function of seed, operation, pass and
+// element, whatever the number of threads.
+#include <cmath>
+#include <cstdint>
+
+#include "compiled_op.hpp"
+#include "element.hpp"
+
+namespace layerledger::cpu {
+namespace {
+
+// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): spreads every bit of the key.
+constexpr std::uint64_t spread(std::uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+    return x ^ (x >> 31);
+}
+
+template <class Element>
+class DropoutOp final : public CompiledOp {
+public:
+    DropoutOp(Program& program, const Op& op, const Dropout& attributes)
+        : op_(op),
+          key_(spread(program.options().seed + 0x9e3779b97f4a7c15U * (op.id.index() + 1))),
+          threshold_(static_cast<std::uint32_t>(
+              std::lround(std::ldexp(static_cast<double>(attributes.probability), 31)))),
+          scale_(1.0F / (1.0F - attributes.probability)) {
+        const Memory x = program.tensor(op.inputs[0]).data;
+        const Memory y = program.produce(op.id, x.get_desc());
+        mask_.resize(x.get_desc().get_size() / sizeof(Element));
+        workspace_bytes_ = mask_.size();
+        forward_.add([this, x, y] {
+            ++pass_;
+            draw();
+            multiply(x, y);
+        });
+        inference_.emplace();
+        inference_->add([x, y] {
+            copy_parallel(y.get_data_handle(), x.get_data_handle(), x.get_desc().get_size());
+        });
+        algorithm_ = "counter";
+    }
+
+    void assemble_backward(Program& program) override {
+        const Memory gradient = program.tensor(op_.id).gradient;
+        const Memory result = program.allocate(gradient.get_desc());
+        backward_.add([this, gradient, result] { multiply(gradient, result); });
+        program.deliver_gradient(op_.inputs[0], result, backward_);
+    }
+
+private:
+    void draw() {
+        const std::uint64_t key = spread(key_ + pass_);
+        const auto low = static_cast<std::uint32_t>(key);
+        const auto high = static_cast<std::uint32_t>(key >> 32);
+        const auto count = static_cast<std::int64_t>(mask_.size());
+#pragma omp parallel for simd schedule(static)
+        for (std::int64_t i = 0; i < count; ++i) {
+            // A 32-bit integer hash (after Wellons, "lowbias32") keyed on both sides.
+            std::uint32_t h = static_cast<std::uint32_t>(i) ^ low;
+            h = (h ^ (h >> 16)) * 0x21f0aaadU;
+            h = (h ^ (h >> 15)) * 0x735a2d97U;
+            h = ((h ^ (h >> 15)) + high) * 0x85ebca6bU;
+            h ^= h >> 13;
+            mask_[static_cast<std::size_t>(i)] = (h >> 1) >= threshold_ ? 1 : 0;
+        }
+    }
+
+    void multiply(const Memory& from, const Memory& to) const {
+        const std::uint8_t* kept = mask_.data();
+        transform_parallel(static_cast<std::int64_t>(mask_.size()),
+                           static_cast<const Element*>(from.get_data_handle()),
+                           static_cast<Element*>(to.get_data_handle()),
+                           [kept, scale = scale_](std::int64_t i, float x) {
+                               return x * (static_cast<float>(kept[i]) * scale);
+                           });
+    }
+
+    const Op& op_;
+    std::uint64_t key_;
+    std::uint32_t threshold_;  // of 2^31
+    float scale_;
+    std::uint64_t pass_ = 0;
+    std::vector<std::uint8_t> mask_;
+};
+
+}  // namespace
+
+OpPointer compile(Program& program, const Op& op, const Dropout& attributes) {
+    OpPointer result;
+    with_element(program.compute_type(), [&](auto element) {
+        result = std::make_unique<DropoutOp<decltype(element)>>(program, op, attributes);
+    });
+    return result;
+}
+
+}  // namespace layerledger::cpu

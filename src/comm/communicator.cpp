@@ -1,0 +1,271 @@
+#include "layerledger/comm/communicator.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <thread>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "mpi_check.hpp"
+
+namespace layerledger {
+namespace {
+
+// MPI counts are int; larger messages go in pieces of this many bytes or elements.
+constexpr std::size_t piece = std::size_t{1} << 30;
+
+template <class T>
+T all_reduce_one(MPI_Comm comm, T value, MPI_Datatype type, MPI_Op operation) {
+    T result{};
+    LL_MPI(MPI_Allreduce(&value, &result, 1, type, operation, comm));
+    return result;
+}
+
+std::int64_t steady_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+}  // namespace
+
+struct Communicator::Handle {
+    explicit Handle(MPI_Comm owned) : comm(owned) {
+        MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    }
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+    ~Handle() {
+        int finalized = 0;
+        MPI_Finalized(&finalized);
+        if (finalized == 0 && MPI_Comm_free(&comm) != MPI_SUCCESS) {
+            log::error("MPI_Comm_free failed");
+        }
+    }
+    MPI_Comm comm;
+};
+
+Communicator::Communicator() = default;
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+
+Communicator::Communicator(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {
+    LL_MPI(MPI_Comm_rank(handle_->comm, &rank_));
+    LL_MPI(MPI_Comm_size(handle_->comm, &size_));
+}
+
+Communicator Communicator::world() {
+    MPI_Comm copy = MPI_COMM_NULL;
+    LL_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &copy));
+    return Communicator(std::make_unique<Handle>(copy));
+}
+
+Communicator Communicator::duplicate() const {
+    if (!handle_) {
+        return {};
+    }
+    MPI_Comm copy = MPI_COMM_NULL;
+    LL_MPI(MPI_Comm_dup(handle_->comm, &copy));
+    return Communicator(std::make_unique<Handle>(copy));
+}
+
+Communicator Communicator::node() const {
+    if (!handle_) {
+        return {};
+    }
+    MPI_Comm shared = MPI_COMM_NULL;
+    LL_MPI(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &shared));
+    return Communicator(std::make_unique<Handle>(shared));
+}
+
+void Communicator::barrier() const {
+    if (handle_) {
+        LL_MPI(MPI_Barrier(handle_->comm));
+    }
+}
+
+void Communicator::barrier(std::chrono::nanoseconds deadline, const std::string& what) const {
+    if (!handle_) {
+        return;
+    }
+    using namespace std::chrono_literals;
+    MPI_Request request = MPI_REQUEST_NULL;
+    LL_MPI(MPI_Ibarrier(handle_->comm, &request));
+    const auto begun = std::chrono::steady_clock::now();
+    std::chrono::nanoseconds nap = 0ns;
+    for (;;) {
+        int done = 0;
+        LL_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+        if (done != 0) {
+            return;
+        }
+        const auto waited = std::chrono::steady_clock::now() - begun;
+        if (waited > deadline) {
+            throw Error(
+                ExitCode::internal,
+                text("waited ", duration_text(std::chrono::duration<double>(waited).count()),
+                     " for ", what,
+                     " (a rank hangs or its node is cut off) look at the log of the "
+                     "rank that is missing"));
+        }
+        // Short waits are polled; longer ones give the core to whoever computes, and wake up
+        // within a twentieth of the time already waited.
+        if (waited < 20us) {
+            std::this_thread::yield();
+        } else {
+            nap = std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us);
+            std::this_thread::sleep_for(nap);
+        }
+    }
+}
+
+void Communicator::all_reduce_sum(std::span<float> values) const {
+    if (!handle_) {
+        return;
+    }
+    for (std::size_t begin = 0; begin < values.size(); begin += piece) {
+        const auto count = static_cast<int>(std::min(piece, values.size() - begin));
+        LL_MPI(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, MPI_FLOAT, MPI_SUM,
+                             handle_->comm));
+    }
+}
+
+double Communicator::all_reduce_sum(double value) const {
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_DOUBLE, MPI_SUM) : value;
+}
+std::int64_t Communicator::all_reduce_sum(std::int64_t value) const {
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_SUM) : value;
+}
+std::int64_t Communicator::all_reduce_max(std::int64_t value) const {
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MAX) : value;
+}
+std::int64_t Communicator::all_reduce_min(std::int64_t value) const {
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MIN) : value;
+}
+
+void Communicator::broadcast(std::span<std::byte> bytes) const {
+    if (!handle_) {
+        return;
+    }
+    for (std::size_t begin = 0; begin < bytes.size(); begin += piece) {
+        const auto count = static_cast<int>(std::min(piece, bytes.size() - begin));
+        LL_MPI(MPI_Bcast(bytes.data() + begin, count, MPI_BYTE, 0, handle_->comm));
+    }
+}
+
+std::string Communicator::broadcast(std::string text) const {
+    text.resize(static_cast<std::size_t>(broadcast(static_cast<std::int64_t>(text.size()))));
+    broadcast(std::as_writable_bytes(std::span(text)));
+    return text;
+}
+
+std::int64_t Communicator::broadcast(std::int64_t value) const {
+    broadcast(std::as_writable_bytes(std::span(&value, 1)));
+    return value;
+}
+
+std::vector<std::byte> Communicator::gather(std::span<const std::byte> bytes) const {
+    if (!handle_) {
+        return {bytes.begin(), bytes.end()};
+    }
+    LL_EXPECT(bytes.size() <= piece);
+    const auto count = static_cast<int>(bytes.size());
+    std::vector<std::byte> all(is_root() ? bytes.size() * static_cast<std::size_t>(size_) : 0);
+    LL_MPI(
+        MPI_Gather(bytes.data(), count, MPI_BYTE, all.data(), count, MPI_BYTE, 0, handle_->comm));
+    return all;
+}
+
+std::vector<std::string> Communicator::gather(const std::string& text) const {
+    // Padded to the longest, so that one fixed-size gather does.
+    const auto longest =
+        static_cast<std::size_t>(all_reduce_max(static_cast<std::int64_t>(text.size())));
+    std::vector<std::byte> padded(sizeof(std::uint64_t) + longest);
+    const std::uint64_t length = text.size();
+    std::memcpy(padded.data(), &length, sizeof length);
+    std::memcpy(padded.data() + sizeof length, text.data(), text.size());
+    const std::vector<std::byte> all = gather(std::span<const std::byte>(padded));
+
+    std::vector<std::string> texts;
+    for (std::size_t begin = 0; begin < all.size(); begin += padded.size()) {
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, all.data() + begin, sizeof bytes);
+        texts.emplace_back(reinterpret_cast<const char*>(all.data() + begin + sizeof bytes), bytes);
+    }
+    return texts;
+}
+
+std::vector<std::uint64_t> Communicator::gather(std::uint64_t value) const {
+    const std::vector<std::byte> all = gather(std::as_bytes(std::span(&value, 1)));
+    std::vector<std::uint64_t> values(all.size() / sizeof value);
+    std::memcpy(values.data(), all.data(), all.size());
+    return values;
+}
+
+bool Communicator::is_same_on_all_ranks(std::uint64_t digest) const {
+    const auto value = static_cast<std::int64_t>(digest);
+    return all_reduce_min(value) == all_reduce_max(value);
+}
+
+void Communicator::agree(const std::function<void()>& step) const {
+    std::optional<Error> failure;
+    try {
+        step();
+    } catch (const Error& error) {
+        failure = error;
+    } catch (const std::exception& error) {
+        failure.emplace(ExitCode::internal, error.what());
+    }
+    const std::int64_t nobody = std::numeric_limits<std::int64_t>::max();
+    const std::int64_t first = all_reduce_min(failure ? rank_ : nobody);
+    if (first == nobody) {
+        return;
+    }
+    const std::int64_t code =
+        all_reduce_max(failure && first == rank_ ? static_cast<std::int64_t>(failure->code()) : 0);
+    if (failure && first == rank_) {
+        throw AgreedError(*failure, /*met_here=*/true);
+    }
+    throw AgreedError(Error(static_cast<ExitCode>(code), text("rank ", first, " failed")),
+                      /*met_here=*/false);
+}
+
+void Communicator::agree_on_root(const std::function<void()>& step) const {
+    agree([&] {
+        if (is_root()) {
+            step();
+        }
+    });
+}
+
+Communicator::ClockOffset Communicator::measure_clock_offset(int rounds) const {
+    constexpr int tag = 71;
+    ClockOffset best{0, handle_ && rank_ > 0 ? std::numeric_limits<std::int64_t>::max() : 0};
+    for (int peer = 1; peer < size_; ++peer) {
+        for (int round = 0; round < rounds; ++round) {
+            std::int64_t root_ns = 0;
+            if (rank_ == 0) {
+                LL_MPI(MPI_Recv(&root_ns, 1, MPI_INT64_T, peer, tag, handle_->comm,
+                                MPI_STATUS_IGNORE));
+                root_ns = steady_ns();
+                LL_MPI(MPI_Send(&root_ns, 1, MPI_INT64_T, peer, tag, handle_->comm));
+            } else if (rank_ == peer) {
+                const std::int64_t sent_ns = steady_ns();
+                LL_MPI(MPI_Send(&sent_ns, 1, MPI_INT64_T, 0, tag, handle_->comm));
+                LL_MPI(
+                    MPI_Recv(&root_ns, 1, MPI_INT64_T, 0, tag, handle_->comm, MPI_STATUS_IGNORE));
+                const std::int64_t received_ns = steady_ns();
+                const std::int64_t bound_ns = (received_ns - sent_ns + 1) / 2;
+                if (bound_ns < best.bound_ns) {
+                    best = {sent_ns + (received_ns - sent_ns) / 2 - root_ns, bound_ns};
+                }
+            }
+        }
+    }
+    return best;
+}
+
+}  // namespace layerledger

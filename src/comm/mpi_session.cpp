@@ -1,0 +1,70 @@
+#include "layerledger/comm/mpi_session.hpp"
+
+#include <array>
+#include <cstdlib>
+
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "mpi_check.hpp"
+
+namespace layerledger {
+namespace detail {
+
+void throw_mpi_error(int status, const char* expression, Place place) {
+    std::array<char, MPI_MAX_ERROR_STRING> reason{};
+    int length = 0;
+    MPI_Error_string(status, reason.data(), &length);
+    throw Error(ExitCode::internal, LibraryCall{"MPI", status, expression},
+                std::string_view(reason.data(), static_cast<std::size_t>(length)), place);
+}
+
+}  // namespace detail
+
+namespace {
+
+// A rank that takes part in no communication still has to let others of its core run: ranks often
+// outnumber cores on the machines where people try things.
+void yield_when_idle() {
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", /*overwrite=*/0);
+}
+
+}  // namespace
+
+MpiSession::MpiSession(int& argc, char**& argv) {
+    yield_when_idle();
+    int provided = MPI_THREAD_SINGLE;
+    LL_MPI(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided));
+    LL_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+    if (provided < MPI_THREAD_MULTIPLE) {
+        throw Error(ExitCode::unavailable,
+                    "this MPI library does not let several threads communicate (it was built "
+                    "without MPI_THREAD_MULTIPLE) use one that does, such as Open MPI 4");
+    }
+}
+
+MpiSession::~MpiSession() {
+    if (MPI_Finalize() != MPI_SUCCESS) {
+        log::error("MPI_Finalize failed");
+    }
+}
+
+void abort_job(ExitCode code) noexcept {
+    int initialized = 0;
+    int finalized = 0;
+    MPI_Initialized(&initialized);
+    MPI_Finalized(&finalized);
+    if (initialized != 0 && finalized == 0) {
+        MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+    }
+    std::_Exit(static_cast<int>(code));
+}
+
+std::string mpi_library_version() {
+    std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> version{};
+    int length = 0;
+    LL_MPI(MPI_Get_library_version(version.data(), &length));
+    const std::string_view whole(version.data(), static_cast<std::size_t>(length));
+    return std::string(whole.substr(0, whole.find_first_of(",\n")));
+}
+
+}  // namespace layerledger

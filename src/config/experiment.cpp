@@ -1,0 +1,31 @@
+#include "layerledger/config/experiment.hpp"
+
+#include <algorithm>
+
+#include "ini.hpp"
+#include "layerledger/base/text.hpp"
+#include "setting_table.hpp"
+
+namespace layerledger {
+
+std::string Experiment::to_ini() const {
+    std::string ini;
+    std::string_view section;
+    for (const config::Setting& setting : config::setting_table()) {
+        if (setting.section() != section) {
+            ini += text(section.empty() ? "" : "\n", "[", setting.section(), "]\n");
+            section = setting.section();
+        }
+        const std::string value = config::ini_value(setting.show(*this));
+        ini += text(setting.name(), value.empty() ? " =" : " = ", value, "\n");
+    }
+    return ini;
+}
+
+std::string Experiment::blame(const std::string& key) const {
+    const auto found = std::find_if(settings.begin(), settings.end(),
+                                    [&](const SettingText& setting) { return setting.key == key; });
+    return text(key, " (", found == settings.end() ? "default" : found->origin, ")");
+}
+
+}  // namespace layerledger

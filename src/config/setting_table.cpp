@@ -1,0 +1,224 @@
+#include "setting_table.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "formats.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::config {
+namespace {
+
+template <class Format>
+std::string words_of(const Format&) {
+    return {};
+}
+template <class Enum>
+std::string words_of(const Choice<Enum>& choice) {
+    return choice.takes();
+}
+std::string words_of(const OneOf& words) {
+    return words.takes();
+}
+
+// Adds the settings of one section to the table.
+template <class Settings>
+class Section {
+public:
+    Section(std::vector<Setting>& table, std::string name, Settings Experiment::*section)
+        : table_(table), name_(std::move(name)), section_(section) {}
+
+    template <class Value, class Format>
+    void add(const char* name, Value Settings::*member, Format format, const char* help) {
+        static_assert(std::is_same_v<Value, typename Format::Value>);
+        Setting setting;
+        setting.key = text(name_, ".", name);
+        setting.help = help;
+        setting.takes = format.takes();
+        setting.words = words_of(format);
+        setting.is_flag = std::is_same_v<Value, bool>;
+        setting.assign = [section = section_, member, format](Experiment& experiment,
+                                                              const std::string& word) {
+            auto value = format.read(word);
+            if (value) {
+                experiment.*section.*member = std::move(*value);
+            }
+            return value.has_value();
+        };
+        setting.show = [section = section_, member, format](const Experiment& experiment) {
+            return format.show(experiment.*section.*member);
+        };
+        table_.push_back(std::move(setting));
+    }
+
+private:
+    std::vector<Setting>& table_;
+    std::string name_;
+    Settings Experiment::*section_;
+};
+
+Whole<std::int64_t> at_least(std::int64_t least) {
+    return {least};
+}
+Whole<std::int64_t> from_to(std::int64_t least, std::int64_t most) {
+    return {least, most};
+}
+Real positive() {
+    return {.low = 0, .low_included = false};
+}
+Real not_negative() {
+    return {};
+}
+Real fraction() {
+    return {.low = 0, .low_included = true, .high = 1};
+}
+
+std::vector<Setting> make_table() {
+    std::vector<Setting> table;
+
+    using E = ExperimentSettings;
+    Section experiment(table, "experiment", &Experiment::experiment);
+    experiment.add("name", &E::name, FileName{}, "names the run and its file");
+    experiment.add("seed", &E::seed, Whole<std::uint64_t>{},
+                   "seed of parameters, order of images and dropout");
+    experiment.add("repetitions", &E::repetitions, at_least(1), "how often to run it all");
+
+    using N = NetworkSettings;
+    Section network(table, "network", &Experiment::network);
+    network.add("architecture", &N::architecture, Text{},
+                "a name that 'layerledger networks' lists");
+    network.add("classes", &N::classes, from_to(0, 1'000'000),
+                "outputs; 0: as the data has (synthetic: 1000)");
+    network.add("image_size", &N::image_size, from_to(0, 65'536),
+                "pixels a side; 0: the architecture's own");
+    network.add("normalization", &N::normalization, OneOf{{"default", "none", "lrn", "batch"}},
+                "where the architecture leaves a choice");
+
+    using D = DataSettings;
+    Section data(table, "data", &Experiment::data);
+    data.add(
+        "source", &D::source,
+        Choice<DataSource>{{{"synthetic", DataSource::synthetic}, {"folder", DataSource::folder}}},
+        "random images or a folder of JPEG files");
+    data.add("root", &D::root, Text{}, "folder with train/ and val/, in them one folder a class");
+    data.add("remote", &D::remote, Text{}, "where data.root is fetched from");
+    data.add("classes", &D::classes, List{}, "folder names of the classes to use; empty: all");
+    data.add("workers", &D::workers, from_to(1, 1'024), "decoding threads per rank");
+    data.add("on_error", &D::on_error,
+             Choice<OnError>{{{"abort", OnError::abort}, {"skip", OnError::skip}}},
+             "end at an unreadable image, or replace and count it");
+
+    using T = TrainSettings;
+    Section train(table, "train", &Experiment::train);
+    train.add("batch_size", &T::batch_size, from_to(1, 1'000'000), "images per rank and iteration");
+    train.add("epochs", &T::epochs, at_least(1), "passes over the training images");
+    train.add("iterations", &T::iterations, at_least(0), "0: as many as the epochs have");
+    train.add("optimizer", &T::optimizer, OneOf{{"sgd", "momentum", "adagrad", "adadelta"}},
+              "how gradients change parameters");
+    train.add("learning_rate", &T::learning_rate, positive(), "before schedule and warm-up");
+    train.add("momentum", &T::momentum, fraction(), "of the optimizer momentum");
+    train.add("rho", &T::rho, fraction(), "decay of adadelta's averages");
+    train.add("epsilon", &T::epsilon, positive(), "of adagrad and adadelta");
+    train.add("weight_decay", &T::weight_decay, not_negative(), "L2 penalty on weights");
+    train.add("schedule", &T::schedule,
+              Choice<Schedule>{{{"constant", Schedule::constant},
+                                {"step", Schedule::step},
+                                {"cosine", Schedule::cosine}}},
+              "how the learning rate changes");
+    train.add("step_factor", &T::step_factor, positive(), "step: learning rate times this ...");
+    train.add("step_epochs", &T::step_epochs, at_least(1), "step: ... every so many epochs");
+    train.add("warmup_epochs", &T::warmup_epochs, not_negative(),
+              "epochs in which the learning rate rises from 0");
+    train.add("precision", &T::precision, OneOf{{"fp32", "tf32", "bf16"}}, "of the arithmetic");
+    train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
+    train.add("checkpoint_every", &T::checkpoint_every, at_least(0),
+              "iterations between checkpoints; 0: none");
+    train.add("resume", &T::resume, Text{}, "none, auto or a checkpoint file");
+    train.add("digest_every", &T::digest_every, at_least(1),
+              "iterations between comparisons of the ranks' parameters");
+    train.add("validate", &T::validate, Flag{}, "validate after training where there is a val/");
+
+    using S = SyncSettings;
+    Section sync(table, "sync", &Experiment::sync);
+    sync.add("collective", &S::collective,
+             Choice<CollectiveChoice>{{{"auto", CollectiveChoice::automatic},
+                                       {"nccl", CollectiveChoice::nccl},
+                                       {"mpi", CollectiveChoice::mpi}}},
+             "who sums the gradients over the ranks");
+    sync.add("overlap", &S::overlap, Flag{}, "all-reduce while backward still runs");
+    sync.add("bucket_mb", &S::bucket_mb, positive(), "gradients that travel together, in MB");
+    sync.add("timeout_seconds", &S::timeout_seconds, positive(), "longest wait for another rank");
+
+    using P = ProfileSettings;
+    Section profile(table, "profile", &Experiment::profile);
+    profile.add("level", &P::level, OneOf{{"off", "iteration", "layer", "op", "kernel"}},
+                "how finely to time");
+    profile.add("warmup", &P::warmup, at_least(0), "first iterations, flagged and not averaged");
+    profile.add("every", &P::every, at_least(1), "time one iteration in so many");
+    profile.add("overhead_check", &P::overhead_check, Flag{},
+                "alternate timed and untimed blocks to measure the cost of timing");
+
+    using O = OutputSettings;
+    Section output(table, "output", &Experiment::output);
+    output.add("directory", &O::directory, Text{}, "folder of run files");
+    output.add("file", &O::file, Text{}, "run file in it; empty: experiment.name and .h5");
+    output.add("commit_seconds", &O::commit_seconds, positive(), "longest time data stays unsaved");
+    output.add("overwrite", &O::overwrite, Flag{}, "replace a run file that is there");
+    output.add("progress", &O::progress, OneOf{{"auto", "bar", "log", "none"}},
+               "auto is bar on a terminal, else log");
+    output.add("progress_seconds", &O::progress_seconds, positive(), "time between lines of a log");
+
+    using V = DeviceSettings;
+    Section device(table, "device", &Experiment::device);
+    device.add("backend", &V::backend,
+               Choice<BackendChoice>{{{"auto", BackendChoice::automatic},
+                                      {"cuda", BackendChoice::cuda},
+                                      {"cpu", BackendChoice::cpu}}},
+               "what computes");
+    device.add("threads", &V::threads, from_to(0, 4'096),
+               "per rank; 0: as many as the rank has cores");
+    return table;
+}
+
+}  // namespace
+
+std::string_view Setting::section() const {
+    return std::string_view(key).substr(0, key.find('.'));
+}
+std::string_view Setting::name() const {
+    return std::string_view(key).substr(key.find('.') + 1);
+}
+
+const std::vector<Setting>& setting_table() {
+    static const std::vector<Setting> table = make_table();
+    return table;
+}
+
+const Setting* find_setting(std::string_view key) {
+    const auto& table = setting_table();
+    const auto found = std::find_if(table.begin(), table.end(),
+                                    [&](const Setting& setting) { return setting.key == key; });
+    return found == table.end() ? nullptr : &*found;
+}
+
+std::string nearest_key(const std::string& word) {
+    const std::string bare = word.substr(word.find('.') + 1);
+    std::vector<std::string> keys;
+    std::vector<std::string> names;
+    for (const Setting& setting : setting_table()) {
+        if (setting.name() == bare) {
+            return setting.key;
+        }
+        keys.push_back(setting.key);
+        names.emplace_back(setting.name());
+    }
+    const std::string key = nearest(word, keys);
+    if (!key.empty()) {
+        return key;
+    }
+    const std::string name = nearest(bare, names);
+    const auto at = std::find(names.begin(), names.end(), name);
+    return at == names.end() ? std::string{} : keys[static_cast<std::size_t>(at - names.begin())];
+}
+
+}  // namespace layerledger::config

@@ -1,0 +1,101 @@
+// Fills batches with decoded images ahead of their reader, on threads of its own.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "image_decoder.hpp"
+#include "layerledger/data/batch_source.hpp"
+
+namespace layerledger {
+
+/// Positions in a list of images, in the order in which one rank takes them.
+using ImageOrder = std::vector<std::uint32_t>;
+
+/// What may fill one place of a batch: order[first], else the following ones, round the order,
+/// until one can be read or `tries` have failed. No tries: the place stays empty.
+struct Candidates {
+    std::shared_ptr<const ImageOrder> order;
+    std::size_t first = 0;
+    std::size_t tries = 0;
+};
+
+/// A batch and what became of each of its places.
+struct LoadedBatch {
+    struct Place {
+        bool filled = false;
+        std::string failure;  ///< why the first candidate could not be read; empty: it could
+    };
+    HostBatch batch;
+    std::vector<Place> places;
+};
+
+/// The threads take single places, so that several work on one batch; two complete batches wait at
+/// most while the reader holds a third.
+class BatchLoader {
+public:
+    struct Plan {
+        std::int64_t batch_size = 1;
+        std::int64_t batches = 0;  ///< how many to load; fewer than 0: without end
+        /// Names the candidates of a place; called in order, batch by batch, by one thread at a
+        /// time.
+        std::function<Candidates(std::int64_t batch, std::int64_t place)> draw;
+    };
+
+    /// `root` and `images` must outlive the loader, which starts loading at once.
+    BatchLoader(const std::string& root, const std::vector<ImageIndex::Image>& images, Shape extent,
+                Plan plan, std::int64_t threads);
+
+    /// The next batch, the reader's own until the following call. Throws what stopped a thread.
+    LoadedBatch& next();
+
+private:
+    static constexpr std::size_t slot_count = 3;
+    static constexpr std::int64_t prefetched = 2;
+
+    struct Slot {
+        LoadedBatch loaded;
+        std::int64_t missing = 0;  ///< places that no thread has finished
+    };
+    struct Ticket {
+        std::int64_t batch = 0;
+        std::size_t place = 0;
+        Candidates candidates;
+    };
+
+    Slot& slot(std::int64_t batch) { return slots_[static_cast<std::size_t>(batch) % slot_count]; }
+    void work(const std::stop_token& stop);
+    std::optional<Ticket> take(const std::stop_token& stop);
+    void load(ImageDecoder& decoder, const Ticket& ticket);
+    void finish(const Ticket& ticket);
+    void fail(std::exception_ptr failure);
+
+    const std::string& root_;
+    const std::vector<ImageIndex::Image>& images_;
+    const Shape extent_;
+    const Plan plan_;
+
+    std::mutex mutex_;  // guards what follows; the threads write a slot's places without it
+    std::condition_variable_any room_;
+    std::condition_variable ready_;
+    std::array<Slot, slot_count> slots_;
+    std::int64_t drawing_ = 0;       // the batch whose places are being given out
+    std::int64_t drawn_places_ = 0;  // of it
+    std::int64_t handed_out_ = 0;    // batches given to the reader
+    std::exception_ptr failure_;
+
+    std::vector<std::jthread> threads_;  // last: stopped and joined before anything else goes
+};
+
+}  // namespace layerledger

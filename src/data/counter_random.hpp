@@ -1,0 +1,34 @@
+// Random numbers as a function of (key, counter): any of them can be computed alone, in any order
+// and on any rank, and is the same everywhere.
+#pragma once
+
+#include <cstdint>
+
+namespace layerledger {
+
+/// 64 random bits. SplitMix64 (Steele, Lea and Flood 2014) with `key` as its state.
+[[nodiscard]] constexpr std::uint64_t random_bits(std::uint64_t key,
+                                                  std::uint64_t counter) noexcept {
+    std::uint64_t z = key + (counter + 1) * 0x9E3779B97F4A7C15U;
+    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
+    return z ^ (z >> 31U);
+}
+
+/// A number in [0, limit) from random bits; limit < 2^32. Its bias is below limit / 2^32.
+[[nodiscard]] constexpr std::uint64_t random_below(std::uint64_t bits,
+                                                   std::uint64_t limit) noexcept {
+    return ((bits >> 32U) * limit) >> 32U;
+}
+
+/// About normal with mean 0 and variance 1: the sum of four uniform 16-bit numbers (Irwin-Hall),
+/// within +-3.47. The sum is made odd about its mean, so that no value is ever zero.
+[[nodiscard]] constexpr float random_normal(std::uint64_t bits) noexcept {
+    const std::uint64_t sum =
+        (bits & 0xFFFFU) + ((bits >> 16U) & 0xFFFFU) + ((bits >> 32U) & 0xFFFFU) + (bits >> 48U);
+    const auto centred = static_cast<float>(2 * static_cast<std::int32_t>(sum) + 1 - 4 * 65535);
+    // Four uniforms of width 65536 have the variance 65536^2 / 3; `centred` is twice their sum.
+    return centred * (1.7320508F / (2.0F * 65536.0F));
+}
+
+}  // namespace layerledger

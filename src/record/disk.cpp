@@ -1,0 +1,106 @@
+#include "disk.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/error.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::disk {
+namespace {
+
+/// An open file descriptor, or the reason why there is none.
+class Descriptor {
+public:
+    Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags, 0666)) {}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+    [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+    [[nodiscard]] int get() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+[[noreturn]] void refuse(const std::string& path, int reason) {
+    throw Error(ExitCode::cannot_create, text("cannot write '", path, "' (", std::strerror(reason),
+                                              ") choose another output.directory or output.file"));
+}
+
+bool means_full(int reason) {
+    return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+}
+
+}  // namespace
+
+void prepare(const std::string& path, bool overwrite, std::uint64_t bytes) {
+    namespace fs = std::filesystem;
+    std::error_code failure;
+    LL_VALIDATE(
+        !fs::is_directory(path, failure), ExitCode::cannot_create,
+        text("'", path, "' is a folder (a run file goes there) choose another output.file"));
+    LL_VALIDATE(overwrite || !fs::exists(path, failure), ExitCode::cannot_create,
+                text("'", path,
+                     "' already exists (earlier results are kept) use --output.overwrite "
+                     "true or another output.file"));
+    const fs::path folder = fs::path(path).parent_path();
+    if (!folder.empty() && !fs::is_directory(folder, failure)) {
+        fs::create_directories(folder, failure);
+        LL_VALIDATE(!failure, ExitCode::cannot_create,
+                    text("cannot create the folder '", folder.string(), "' (", failure.message(),
+                         ") choose another output.directory"));
+    }
+
+    const std::string trial = path + ".part";
+    {
+        const Descriptor file(trial, O_WRONLY | O_CREAT | O_TRUNC);
+        if (!file.is_open()) {
+            refuse(path, errno);
+        }
+    }
+    try {
+        reserve(trial, bytes);
+    } catch (const Error&) {
+        fs::remove(trial, failure);
+        throw;
+    }
+    fs::remove(trial, failure);
+}
+
+void reserve(const std::string& path, std::uint64_t size) {
+    const Descriptor file(path, O_WRONLY);
+    if (!file.is_open()) {
+        refuse(path, errno);
+    }
+    const off_t before = ::lseek(file.get(), 0, SEEK_END);
+    if (::fallocate(file.get(), 0, 0, static_cast<off_t>(size)) == 0) {
+        return;
+    }
+    const int reason = errno;
+    if (means_full(reason)) {
+        // What was taken before the disk was full is of no use to us and may be to others.
+        if (::ftruncate(file.get(), before) != 0) {
+            refuse(path, errno);
+        }
+        refuse(path, reason);
+    }
+}
+
+bool is_locked_by_readers_at_most(const std::string& path) {
+    const Descriptor file(path, O_RDONLY);
+    return file.is_open() && (::flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK);
+}
+
+}  // namespace layerledger::disk

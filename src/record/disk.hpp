@@ -1,0 +1,21 @@
+// What the writer asks of the file system directly, because HDF5 says too little or too late.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace layerledger::disk {
+
+/// Makes the folder of `path` and proves that a file can be made there under the name of `path`
+/// with `bytes` of room. Throws Error{cannot_create} naming what is in the way.
+void prepare(const std::string& path, bool overwrite, std::uint64_t bytes);
+
+/// Reserves room up to `size` bytes from the beginning of the file, so that a full disk shows
+/// before HDF5 has begun to change anything. Throws Error{cannot_create} where there is too little.
+/// File systems that cannot reserve are trusted.
+void reserve(const std::string& path, std::uint64_t size);
+
+/// Whether a lock on the file, if any, belongs to readers. True where locks do not exist.
+[[nodiscard]] bool is_locked_by_readers_at_most(const std::string& path);
+
+}  // namespace layerledger::disk

@@ -1,0 +1,118 @@
+#include "facts.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "layerledger/base/text.hpp"
+
+namespace layerledger {
+namespace {
+
+/// A number in a record and how it appears in the file.
+template <class Record>
+struct NumberFact {
+    std::string_view name;
+    std::string_view units;
+    std::string_view long_name;
+    std::variant<double Record::*, std::int64_t Record::*> member;
+};
+
+constexpr std::array<NumberFact<OverheadRecord>, 5> overhead_facts{{
+    {"percent", "percent", "time that profiling adds to an iteration, median over pairs of blocks",
+     &OverheadRecord::percent},
+    {"low", "percent", "lower end of its 95 % interval", &OverheadRecord::low},
+    {"high", "percent", "upper end of its 95 % interval", &OverheadRecord::high},
+    {"pairs", "1", "pairs of a profiled and an unprofiled block", &OverheadRecord::pairs},
+    {"measurement_percent", "percent", "share of the activity measurement, contained in percent",
+     &OverheadRecord::measurement_percent},
+}};
+
+constexpr std::array<NumberFact<ValidationRecord>, 6> validation_facts{{
+    {"loss", "1", "mean loss", &ValidationRecord::loss},
+    {"top1", "1", "share of images whose label came first", &ValidationRecord::top1},
+    {"topk", "1", "share of images whose label was among the first k", &ValidationRecord::topk},
+    {"images", "1", "images validated", &ValidationRecord::images},
+    {"seconds", "s", "duration of the validation", &ValidationRecord::seconds},
+    {"iteration", "1", "training iterations before the validation", &ValidationRecord::iteration},
+}};
+
+std::string path_of(std::string_view group, std::string_view name) {
+    std::string leaf(name);
+    std::ranges::replace(leaf, '/', '_');
+    return text('/', group, '/', leaf);
+}
+
+template <class Record, std::size_t count>
+void write_all(hdf5::File& file, std::string_view group,
+               const std::array<NumberFact<Record>, count>& facts, const Record& record) {
+    for (const NumberFact<Record>& fact : facts) {
+        const std::string path = path_of(group, fact.name);
+        std::visit(
+            [&](auto member) {
+                const auto value = record.*member;
+                using Number = std::remove_const_t<decltype(value)>;
+                if (!file.contains(path)) {
+                    file.create_dataset(path, hdf5::element_of<Number>(), {});
+                    file.set_attribute(path, "units", fact.units);
+                    file.set_attribute(path, "long_name", fact.long_name);
+                }
+                file.write<Number>(path, std::span(&value, 1));
+            },
+            fact.member);
+    }
+}
+
+template <class Record, std::size_t count>
+std::optional<Record> read_all(const hdf5::File& file, std::string_view group,
+                               const std::array<NumberFact<Record>, count>& facts) {
+    Record record;
+    for (const NumberFact<Record>& fact : facts) {
+        const std::string path = path_of(group, fact.name);
+        if (!file.contains(text('/', group)) || !file.contains(path)) {
+            return {};
+        }
+        std::visit(
+            [&](auto member) {
+                using Number = std::remove_reference_t<decltype(record.*member)>;
+                record.*member = file.read<Number>(path).at(0);
+            },
+            fact.member);
+    }
+    return record;
+}
+
+}  // namespace
+
+void write_fact(hdf5::File& file, std::string_view group, std::string_view name,
+                const std::string& value) {
+    const std::string path = path_of(group, name);
+    if (!file.contains(path)) {
+        file.create_dataset(path, hdf5::Element::text, {});
+    }
+    file.write<std::string>(path, std::span(&value, 1));
+}
+
+std::string read_fact(const hdf5::File& file, std::string_view group, std::string_view name) {
+    const std::string path = path_of(group, name);
+    return file.contains(text('/', group)) && file.contains(path)
+               ? file.read<std::string>(path).at(0)
+               : std::string();
+}
+
+void write_facts(hdf5::File& file, const OverheadRecord& overhead) {
+    write_all(file, "overhead", overhead_facts, overhead);
+}
+
+void write_facts(hdf5::File& file, const ValidationRecord& validation) {
+    write_all(file, "validation", validation_facts, validation);
+}
+
+std::optional<OverheadRecord> read_overhead(const hdf5::File& file) {
+    return read_all(file, "overhead", overhead_facts);
+}
+
+std::optional<ValidationRecord> read_validation(const hdf5::File& file) {
+    return read_all(file, "validation", validation_facts);
+}
+
+}  // namespace layerledger

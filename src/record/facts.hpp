@@ -1,0 +1,29 @@
+// Facts: scalar datasets in the groups of the run file, such as /config/train.batch_size (a text)
+// or /overhead/percent (a number with its unit).
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "hdf5.hpp"
+#include "layerledger/record/run_writer.hpp"
+
+namespace layerledger {
+
+/// Writes a text fact, over an older one of the same name.
+void write_fact(hdf5::File& file, std::string_view group, std::string_view name,
+                const std::string& value);
+/// The text of a fact; empty where there is none.
+[[nodiscard]] std::string read_fact(const hdf5::File& file, std::string_view group,
+                                    std::string_view name);
+
+void write_facts(hdf5::File& file, const OverheadRecord& overhead);
+void write_facts(hdf5::File& file, const ValidationRecord& validation);
+/// Nothing where the run had none.
+[[nodiscard]] std::optional<OverheadRecord> read_overhead(const hdf5::File& file);
+[[nodiscard]] std::optional<ValidationRecord> read_validation(const hdf5::File& file);
+
+}  // namespace layerledger

@@ -1,0 +1,73 @@
+#include "layerledger/record/gather.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger {
+
+namespace {
+
+/// Every rank's values, rank after rank, on rank 0.
+template <class T>
+std::vector<T> gather_values(const Communicator& world, std::span<const T> values) {
+    const std::vector<std::byte> bytes = world.gather(std::as_bytes(values));
+    std::vector<T> all(bytes.size() / sizeof(T));
+    if (!bytes.empty()) {
+        std::memcpy(all.data(), bytes.data(), bytes.size());
+    }
+    return all;
+}
+
+}  // namespace
+
+std::size_t largest_block(const RecordLayout& layout, int ranks) {
+    const std::size_t row = layout.size * sizeof(float) + sizeof(std::int64_t);
+    return std::max<std::size_t>(1, gather_limit_bytes / (row * static_cast<std::size_t>(ranks)));
+}
+
+Gather::Gather(const Communicator& world, const RecordLayout& layout, std::uint64_t digest,
+               std::int64_t clock_offset_ns)
+    : world_(world), layout_(layout), clock_offset_ns_(clock_offset_ns) {
+    LL_VALIDATE(world.is_same_on_all_ranks(digest), ExitCode::internal,
+                "the ranks disagree about what is recorded (their layers, buckets or profile level "
+                "differ) start all ranks with the same settings and the same build");
+    // Nothing grows while training runs; pages cost nothing before they are used.
+    const std::size_t block = largest_block(layout_, world.size());
+    facts_.reserve(block);
+    starts_ns_.reserve(block);
+    rows_.reserve(block * layout_.size);
+}
+
+void Gather::add(const IterationFacts& facts, const Account& account,
+                 const IterationMetrics& metrics) {
+    LL_VALIDATE(pending() < largest_block(layout_, world_.size()), ExitCode::internal,
+                text("more than ", pending(), " iterations wait to be gathered"));
+    facts_.push_back(facts);
+    starts_ns_.push_back(account.start_ns - clock_offset_ns_);
+    const std::size_t begin = rows_.size();
+    rows_.resize(begin + layout_.size);
+    pack(layout_, account, metrics, std::span(rows_).subspan(begin));
+}
+
+RecordBlock Gather::collect() {
+    // Unequal contributions would end in an error deep inside the message passing, or in a hang.
+    const std::uint64_t first =
+        facts_.empty() ? 0 : static_cast<std::uint64_t>(facts_.front().iteration);
+    LL_VALIDATE(world_.is_same_on_all_ranks((first << 20U) ^ pending()), ExitCode::internal,
+                "the ranks bring different iterations to the gather");
+    RecordBlock block;
+    block.rows = gather_values<float>(world_, rows_);
+    block.starts_ns = gather_values<std::int64_t>(world_, starts_ns_);
+    if (world_.is_root()) {
+        block.facts = facts_;
+    }
+    facts_.clear();
+    starts_ns_.clear();
+    rows_.clear();
+    return block;
+}
+
+}  // namespace layerledger

@@ -1,0 +1,90 @@
+#include "run_file.hpp"
+
+#include <filesystem>
+#include <system_error>
+
+#include "facts.hpp"
+#include "iteration_arrays.hpp"
+#include "layerledger/base/text.hpp"
+#include "schema.hpp"
+
+namespace layerledger {
+namespace {
+
+void write_attributes(hdf5::File& file, const RunDescription& description) {
+    file.set_attribute("/", "Conventions", schema::conventions);
+    file.set_attribute("/", "schema_version", schema::version);
+    file.set_attribute("/", "title", description.title);
+    file.set_attribute("/", "creator", "layerledger " LAYERLEDGER_VERSION);
+    file.set_attribute("/", "run_id", description.run_id);
+    file.set_attribute("/", "date_created", description.date_created);
+    file.set_attribute("/", "status", schema::name(RunStatus::running));
+    file.set_attribute("/", "level", schema::name(description.level));
+    file.set_attribute("/", "warmup_iterations", description.warmup_iterations);
+    file.set_attribute("/", "per_rank_batch", description.batch_size);
+    file.set_attribute("/", "committed_iterations", std::int64_t{0});
+    file.set_attribute("/", "dropped_iterations", std::int64_t{0});
+    file.set_attribute("/", "dropped_spans", std::int64_t{0});
+    file.set_attribute("/", "skipped_images", std::int64_t{0});
+}
+
+void write_description(hdf5::File& file, const RunDescription& description) {
+    const schema::DimExtents extents = schema::extents_of(description);
+    for (const schema::DescriptionVariable& variable : schema::description_variables()) {
+        if (!variable.exists(extents)) {
+            continue;
+        }
+        schema::create(file, variable, variable.extent(extents));
+        std::visit(
+            [&]<class T>(const std::vector<T>& values) {
+                file.write<T>(std::string(variable.name), values);
+            },
+            variable.values(description));
+    }
+}
+
+void write_groups(hdf5::File& file, const RunDescription& description) {
+    for (const std::string_view group : schema::fact_groups) {
+        file.create_group(std::string(group));
+    }
+    for (const auto& [name, value] : description.provenance) {
+        write_fact(file, "provenance", name, value);
+    }
+    for (const auto& [name, value] : description.network) {
+        write_fact(file, "network", name, value);
+    }
+    write_fact(file, "config", "text", description.config_text);
+    for (const SettingText& setting : description.settings) {
+        write_fact(file, "config", setting.key, setting.value);
+        file.set_attribute("/config/" + setting.key, "origin", setting.origin);
+    }
+}
+
+}  // namespace
+
+void build_run_file(const std::string& path, const RunDescription& description,
+                    std::size_t block_iterations) {
+    const std::string part = path + ".part";
+    try {
+        hdf5::File file = hdf5::File::create(part);
+        write_attributes(file, description);
+        if (block_iterations > 0) {
+            const IterationArrays arrays(description, block_iterations);
+            arrays.create_scale(file);
+            write_description(file, description);
+            arrays.create(file);
+        } else {
+            write_description(file, description);
+        }
+        write_groups(file, description);
+        file.close();
+        std::filesystem::rename(part, path);
+    } catch (const std::exception& error) {
+        std::error_code ignored;
+        std::filesystem::remove(part, ignored);
+        throw Error(ExitCode::cannot_create, text("cannot write '", path, "' (", error.what(),
+                                                  ") choose another output.directory"));
+    }
+}
+
+}  // namespace layerledger

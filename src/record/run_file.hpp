@@ -1,0 +1,17 @@
+// Makes a run file, before its first iteration.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "layerledger/record/run_description.hpp"
+
+namespace layerledger {
+
+/// Makes the file with all that is known before the first iteration; with the arrays over
+/// iterations, still empty, where `block_iterations` is not 0. Built under another name and
+/// renamed, so that a kill never leaves half of it.
+void build_run_file(const std::string& path, const RunDescription& description,
+                    std::size_t block_iterations);
+
+}  // namespace layerledger

@@ -1,0 +1,306 @@
+#include "layerledger/record/run_writer.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <thread>
+
+#include "disk.hpp"
+#include "facts.hpp"
+#include "hdf5.hpp"
+#include "iteration_arrays.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "run_file.hpp"
+#include "schema.hpp"
+
+namespace layerledger {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Room for facts, the status and HDF5's own bookkeeping. Kept in reserve behind the data, so that
+/// the last words of a run fit on a disk that has become full.
+constexpr std::uint64_t spare_bytes = std::uint64_t{256} << 10;
+
+/// Opens the file for a commit. A reader's lock usually goes away soon; if it stays, the commit
+/// goes on without locks, because readers see only what is committed. Another writer is never
+/// ignored.
+hdf5::File open_for_commit(const std::string& path) {
+    for (const auto nap : {5ms, 20ms}) {
+        try {
+            return hdf5::File::open(path, hdf5::Access::write, hdf5::Locking::locked);
+        } catch (const Error&) {
+            std::this_thread::sleep_for(nap);
+        }
+    }
+    return hdf5::File::open(
+        path, hdf5::Access::write,
+        disk::is_locked_by_readers_at_most(path) ? hdf5::Locking::unlocked : hdf5::Locking::locked);
+}
+
+std::uint64_t bytes_of_description(const RunDescription& description) {
+    std::uint64_t bytes = description.config_text.size();
+    for (const auto& facts : {description.provenance, description.network}) {
+        for (const auto& [name, value] : facts) {
+            bytes += name.size() + value.size();
+        }
+    }
+    constexpr std::uint64_t bytes_per_item = 512;
+    return bytes + bytes_per_item * (description.settings.size() + description.layers.size() +
+                                     description.ops.size() + description.ranks.size());
+}
+
+std::size_t bytes_of(const RecordBlock& block) {
+    return block.rows.size() * sizeof(float) + block.starts_ns.size() * sizeof(std::int64_t);
+}
+
+}  // namespace
+
+struct RunWriter::State {
+    std::string path;
+    RunDescription description;
+    RecordLayout layout;
+    std::size_t block_iterations = 0;       ///< 0: as many as the first block has
+    std::optional<IterationArrays> arrays;  ///< once the arrays exist in the file
+
+    std::deque<RecordBlock> pending;
+    std::size_t pending_bytes = 0;
+    std::int64_t committed = 0;
+    std::int64_t dropped = 0;
+    std::optional<std::int64_t> epoch_ns;
+    std::uint64_t end_of_data = 0;  ///< size of the file without its spare room
+    bool is_failing = false;
+    bool is_finished = false;
+
+    std::optional<OverheadRecord> overhead;
+    std::optional<ValidationRecord> validation;
+    std::int64_t skipped_images = 0;
+    std::int64_t dropped_spans = 0;
+
+    State(std::string file, const RunDescription& run)
+        : path(std::move(file)), description(run), layout(run.extents()) {}
+
+    void build(std::size_t chunk_iterations);
+    void take(RecordBlock block);
+    void commit_next();
+    [[nodiscard]] bool try_commit_all();
+    [[nodiscard]] bool try_write_end(RunStatus status);
+    void warn_once(const std::exception& error);
+    void after_close();
+};
+
+void RunWriter::State::build(std::size_t chunk_iterations) {
+    build_run_file(path, description, chunk_iterations);
+    if (chunk_iterations > 0) {
+        arrays.emplace(description, chunk_iterations);
+    }
+    after_close();
+}
+
+/// HDF5 cuts the file where its data ends; the spare room goes behind that. Where there is none,
+/// the next commit says so.
+void RunWriter::State::after_close() {
+    end_of_data = std::filesystem::file_size(path);
+    try {
+        disk::reserve(path, end_of_data + spare_bytes);
+    } catch (const Error&) {
+        return;
+    }
+}
+
+void RunWriter::State::take(RecordBlock block) {
+    LL_VALIDATE(block.starts_ns.size() == block.iterations() * description.ranks.size() &&
+                    block.rows.size() == block.starts_ns.size() * layout.size,
+                ExitCode::internal, "a block of records is not of the shape of this run");
+    if (!epoch_ns) {
+        std::int64_t earliest = block.starts_ns.front();
+        for (std::size_t rank = 1; rank < description.ranks.size(); ++rank) {
+            earliest = std::min(earliest, block.starts_ns[rank * block.iterations()]);
+        }
+        epoch_ns = earliest;
+    }
+    pending_bytes += bytes_of(block);
+    pending.push_back(std::move(block));
+}
+
+/// Commits the oldest block. The rows are on their way to the disk before `committed_iterations`
+/// says that they exist; a failure on the way is repaired by doing it again.
+void RunWriter::State::commit_next() {
+    const RecordBlock& block = pending.front();
+    if (!arrays) {
+        build(block_iterations > 0 ? block_iterations : block.iterations());
+    }
+    const auto first_row = static_cast<std::uint64_t>(committed);
+    disk::reserve(path,
+                  end_of_data + arrays->growth_bytes(first_row, block.iterations()) + spare_bytes);
+    hdf5::File file = open_for_commit(path);
+    arrays->write(file, block, first_row, *epoch_ns);
+    file.flush();
+    const std::int64_t rows = committed + static_cast<std::int64_t>(block.iterations());
+    file.set_attribute("/", "committed_iterations", rows);
+    file.close();
+
+    committed = rows;
+    pending_bytes -= bytes_of(block);
+    pending.pop_front();
+    after_close();
+}
+
+void RunWriter::State::warn_once(const std::exception& error) {
+    if (!is_failing) {
+        log::warning(text("cannot write to '", path, "' (", error.what(),
+                          ") training goes on, its records wait in memory"));
+    }
+    is_failing = true;
+}
+
+bool RunWriter::State::try_commit_all() {
+    try {
+        while (!pending.empty()) {
+            commit_next();
+        }
+    } catch (const std::exception& error) {
+        warn_once(error);
+        return false;
+    }
+    if (is_failing) {
+        is_failing = false;
+        log::info(text("'", path, "' can be written again, no records wait"));
+    }
+    return true;
+}
+
+/// What is known only when the run ends, and the status as its very last word.
+bool RunWriter::State::try_write_end(RunStatus status) {
+    try {
+        hdf5::File file = open_for_commit(path);
+        if (overhead) {
+            write_facts(file, *overhead);
+        }
+        if (validation) {
+            write_facts(file, *validation);
+        }
+        file.set_attribute("/", "skipped_images", skipped_images);
+        file.set_attribute("/", "dropped_spans", dropped_spans);
+        file.set_attribute("/", "dropped_iterations", dropped);
+        file.flush();
+        file.set_attribute("/", "status", schema::name(status));
+        file.close();
+        return true;
+    } catch (const std::exception& error) {
+        warn_once(error);
+        return false;
+    }
+}
+
+RunWriter::RunWriter(std::string path, const RunDescription& description, bool overwrite)
+    : state_(std::make_unique<State>(std::move(path), description)) {
+    disk::prepare(state_->path, overwrite, bytes_of_description(description) + spare_bytes);
+    state_->build(0);
+}
+
+RunWriter::~RunWriter() {
+    if (!state_->is_finished) {
+        static_cast<void>(state_->try_commit_all());
+        static_cast<void>(state_->try_write_end(RunStatus::failed));
+    }
+}
+
+void RunWriter::set_block_iterations(std::size_t iterations) {
+    LL_VALIDATE(!state_->arrays && iterations > 0, ExitCode::internal,
+                "the length of a block is fixed already, or is 0");
+    state_->block_iterations = iterations;
+    try {
+        state_->build(iterations);
+    } catch (const std::exception& error) {
+        state_->warn_once(error);  // the first commit tries again
+    }
+}
+
+void RunWriter::append(RecordBlock block) {
+    if (block.facts.empty()) {
+        return;
+    }
+    State& state = *state_;
+    state.take(std::move(block));
+    if (state.try_commit_all()) {
+        return;
+    }
+    while (state.pending_bytes > pending_limit_bytes) {
+        const RecordBlock& oldest = state.pending.front();
+        if (state.dropped == 0) {
+            log::warning(text("records of iteration ", oldest.facts.front().iteration,
+                              " and later are dropped (", bytes_text(pending_limit_bytes),
+                              " wait already) make room for '", state.path, "'"));
+        }
+        state.dropped += static_cast<std::int64_t>(oldest.iterations());
+        state.pending_bytes -= bytes_of(oldest);
+        state.pending.pop_front();
+    }
+}
+
+void RunWriter::set_overhead(const OverheadRecord& overhead) {
+    state_->overhead = overhead;
+}
+
+void RunWriter::set_validation(const ValidationRecord& validation) {
+    state_->validation = validation;
+}
+
+void RunWriter::set_skipped_images(std::int64_t images) {
+    state_->skipped_images = images;
+}
+
+void RunWriter::set_dropped_spans(std::int64_t spans) {
+    state_->dropped_spans = spans;
+}
+
+bool RunWriter::finish(RunStatus status) {
+    State& state = *state_;
+    state.is_finished = true;
+    const auto deadline = std::chrono::steady_clock::now() + finish_patience;
+    bool is_ended = false;
+    while (!(is_ended = state.try_commit_all() && state.try_write_end(status)) &&
+           std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(250ms);
+    }
+    if (!is_ended) {
+        for (const RecordBlock& block : state.pending) {
+            state.dropped += static_cast<std::int64_t>(block.iterations());
+        }
+        is_ended = state.try_write_end(status);
+    }
+    if (!is_ended || state.dropped > 0) {
+        log::error(text("'", state.path, "' is not whole (records of ", state.dropped,
+                        " iterations are lost", is_ended ? "" : ", and its end",
+                        ") make room and run again"));
+    }
+    return is_ended && state.dropped == 0;
+}
+
+const std::string& RunWriter::path() const noexcept {
+    return state_->path;
+}
+
+std::int64_t RunWriter::committed_iterations() const noexcept {
+    return state_->committed;
+}
+
+void mark_failed(const std::string& path) noexcept {
+    try {
+        if (!hdf5::File::is_hdf5(path)) {
+            return;
+        }
+        hdf5::File file = open_for_commit(path);
+        if (file.text_attribute("/", "status") == schema::name(RunStatus::running)) {
+            file.set_attribute("/", "status", schema::name(RunStatus::failed));
+        }
+        file.close();
+    } catch (const std::exception& error) {
+        log::warning(text("cannot mark '", path, "' as failed (", error.what(), ")"));
+    }
+}
+
+}  // namespace layerledger

@@ -1,0 +1,308 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "facts.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/record/run_reader.hpp"
+#include "open_run_file.hpp"
+#include "row_reader.hpp"
+#include "schema.hpp"
+
+namespace layerledger {
+namespace {
+
+constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
+
+/// Median of the values that are there; reorders them and drops the absent.
+template <class Number>
+double median(std::vector<Number>& values) {
+    std::erase_if(values, [](Number value) { return std::isnan(value); });
+    if (values.empty()) {
+        return no_value;
+    }
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    const double upper = *middle;
+    return values.size() % 2 == 1 ? upper : (upper + *std::max_element(values.begin(), middle)) / 2;
+}
+
+class Mean {
+public:
+    void add(double value) {
+        if (!std::isnan(value)) {
+            sum_ += value;
+            ++count_;
+        }
+    }
+    [[nodiscard]] double value() const {
+        return count_ > 0 ? sum_ / static_cast<double>(count_) : no_value;
+    }
+
+private:
+    double sum_ = 0;
+    std::int64_t count_ = 0;
+};
+
+/// The rows that a summary is about: profiled, after warm-up; if none was profiled, all after it.
+Rows measured_rows(const hdf5::File& file, std::uint64_t committed) {
+    const hdf5::Slab all{{0}, {committed}};
+    const auto warmup = file.read<std::uint8_t>("warmup", all);
+    const auto profiled = file.read<std::uint8_t>("profiled", all);
+    const auto is_measured = [&](std::size_t row) {
+        return warmup[row] == 0 && profiled[row] != 0;
+    };
+    const auto is_warm = [&](std::size_t row) { return warmup[row] == 0; };
+
+    std::vector<std::uint32_t> chosen;
+    const auto choose = [&](const auto& is_chosen) {
+        for (std::uint32_t row = 0; row < committed; ++row) {
+            if (is_chosen(row)) {
+                chosen.push_back(row);
+            }
+        }
+    };
+    choose(is_measured);
+    if (chosen.empty()) {
+        choose(is_warm);
+    }
+    Rows rows;
+    if (!chosen.empty()) {
+        rows.first = chosen.front();
+        rows.count = chosen.back() + 1 - rows.first;
+        for (const std::uint32_t row : chosen) {
+            rows.chosen.push_back(row - chosen.front());
+        }
+    }
+    return rows;
+}
+
+/// Medians of an array [iteration, rank, item, phase].
+struct PhaseTimes {
+    std::vector<double> time_us;  ///< per item and phase: medians, mean over ranks
+    std::vector<double> sum_us;   ///< per rank: median of the sum over items and phases
+};
+
+/// Calls `work(index)` for 0 .. count - 1, on as many threads as there are cores.
+template <class Work>
+void in_parallel(std::uint64_t count, const Work& work) {
+    const std::uint64_t threads =
+        std::clamp<std::uint64_t>(std::thread::hardware_concurrency(), 1, count);
+    std::vector<std::jthread> others;
+    const auto share = [&](std::uint64_t first) {
+        for (std::uint64_t i = first; i < count; i += threads) {
+            work(i);
+        }
+    };
+    for (std::uint64_t thread = 1; thread < threads; ++thread) {
+        others.emplace_back(share, thread);
+    }
+    share(0);
+}
+
+PhaseTimes phase_times(const hdf5::File& file, const std::string& dataset, const Rows& rows) {
+    const hdf5::Extent extent = file.extent(dataset);
+    const std::size_t chosen = rows.chosen.size();
+    std::vector<Mean> means(extent[2] * extent[3]);
+    PhaseTimes times;
+    std::vector<std::vector<double>> sums;  // [rank][chosen row], over the pieces of these ranks
+
+    for_each_piece(file, dataset, rows, [&](const Piece& piece) {
+        if (piece.first_column == 0) {
+            sums.assign(piece.ranks, std::vector<double>(chosen, no_value));
+        }
+        std::vector<double> medians(piece.ranks * piece.width);
+        in_parallel(piece.ranks, [&](std::uint64_t rank) {
+            std::vector<float> series;
+            series.reserve(chosen);
+            for (std::uint64_t column = 0; column < piece.width; ++column) {
+                series.clear();
+                for (std::size_t i = 0; i < chosen; ++i) {
+                    const float value = piece.at(rows.chosen[i], rank, column);
+                    if (!std::isnan(value)) {
+                        double& sum = sums[rank][i];
+                        sum = std::isnan(sum) ? value : sum + value;
+                        series.push_back(value);
+                    }
+                }
+                medians[rank * piece.width + column] = median(series);
+            }
+        });
+        for (std::size_t i = 0; i < medians.size(); ++i) {
+            means[piece.first_column + i % piece.width].add(medians[i]);
+        }
+        if (piece.first_column + piece.width == means.size()) {
+            for (std::vector<double>& of_rank : sums) {
+                times.sum_us.push_back(median(of_rank));
+            }
+        }
+    });
+    for (const Mean& mean : means) {
+        times.time_us.push_back(mean.value());
+    }
+    return times;
+}
+
+std::array<double, 3> three(const std::vector<double>& values, std::size_t item) {
+    return {values[item * 3], values[item * 3 + 1], values[item * 3 + 2]};
+}
+
+void summarize_iterations(const hdf5::File& file, const Rows& rows, RunSummary& summary) {
+    std::vector<double> slowest(rows.chosen.size(), no_value);
+    std::vector<double> worst_percent(rows.chosen.size(), no_value);
+    std::vector<double> series(rows.chosen.size());
+    for_each_piece(file, "iteration_time", rows, [&](const Piece& piece) {
+        const auto unaccounted = file.read<float>("unaccounted", piece.slab);
+        for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
+            series.resize(rows.chosen.size());
+            for (std::size_t i = 0; i < series.size(); ++i) {
+                const std::uint64_t row = rows.chosen[i];
+                series[i] = piece.at(row, rank, 0);
+                slowest[i] = std::fmax(slowest[i], series[i]);
+                worst_percent[i] = std::fmax(
+                    worst_percent[i], unaccounted[row * piece.ranks + rank] / series[i] * 100);
+            }
+            summary.rank[piece.first_rank + rank].iteration_us = median(series);
+        }
+    });
+    summary.iteration_us = median(slowest);
+    summary.images_per_second =
+        static_cast<double>(summary.ranks * summary.batch_size) / summary.iteration_us * 1e6;
+    summary.unaccounted_median_percent = median(worst_percent);  // leaves only what is there
+    summary.unaccounted_worst_percent =
+        worst_percent.empty() ? no_value : *std::ranges::max_element(worst_percent);
+}
+
+void summarize_layers(const hdf5::File& file, const Rows& rows, RunSummary& summary) {
+    const PhaseTimes times = phase_times(file, "layer_time", rows);
+    for (std::size_t layer = 0; layer < summary.layers.size(); ++layer) {
+        summary.layers[layer].time_us = three(times.time_us, layer);
+    }
+    for (std::size_t rank = 0; rank < summary.rank.size(); ++rank) {
+        summary.rank[rank].compute_us = times.sum_us[rank];
+        const double slowest =
+            summary.rank[static_cast<std::size_t>(summary.slowest_rank)].compute_us;
+        if (std::isnan(slowest) || times.sum_us[rank] > slowest) {
+            summary.slowest_rank = static_cast<std::int64_t>(rank);
+        }
+    }
+    if (summary.ops.empty()) {
+        return;
+    }
+    const PhaseTimes of_ops = phase_times(file, "op_time", rows);
+    for (std::size_t op = 0; op < summary.ops.size(); ++op) {
+        summary.ops[op].time_us = three(of_ops.time_us, op);
+    }
+}
+
+void summarize_activities(const hdf5::File& file, const Rows& rows, RunSummary& summary) {
+    std::array<Mean, activity_count> activities;
+    for_each_piece(file, "activity_time", rows, [&](const Piece& piece) {
+        for (const std::uint32_t row : rows.chosen) {
+            for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
+                for (std::uint64_t column = 0; column < piece.width; ++column) {
+                    activities.at(piece.first_column + column).add(piece.at(row, rank, column));
+                }
+            }
+        }
+    });
+    std::ranges::transform(activities, summary.activity_us.begin(), &Mean::value);
+
+    Mean hidden;
+    for_each_piece(file, "allreduce_hidden", rows, [&](const Piece& piece) {
+        for (const std::uint32_t row : rows.chosen) {
+            for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
+                hidden.add(piece.at(row, rank, 0));
+            }
+        }
+    });
+    summary.allreduce_hidden_us = hidden.value();
+}
+
+void summarize_loss(const hdf5::File& file, std::uint64_t committed, RunSummary& summary) {
+    std::vector<float> loss = file.read<float>("loss", hdf5::Slab{{0}, {committed}});
+    std::erase_if(loss, [](float value) { return std::isnan(value); });
+    if (!loss.empty()) {
+        summary.first_loss = loss.front();
+        summary.last_loss = loss.back();
+    }
+}
+
+/// What is in the file before the first iteration.
+RunSummary summarize_description(const hdf5::File& file, const std::string& path) {
+    const auto attribute = [&](const char* name) {
+        return file.text_attribute("/", name).value_or("");
+    };
+    const auto number = [&](const char* name) {
+        return file.integer_attribute("/", name).value_or(0);
+    };
+    RunSummary summary;
+    summary.path = path;
+    summary.title = attribute("title");
+    summary.status = attribute("status");
+    summary.level = attribute("level");
+    summary.network = read_fact(file, "network", "name");
+    summary.backend = read_fact(file, "network", "backend");
+    summary.batch_size = number("per_rank_batch");
+    summary.committed_iterations = number("committed_iterations");
+    summary.skipped_images = number("skipped_images");
+    summary.dropped_iterations = number("dropped_iterations");
+    summary.overhead = read_overhead(file);
+    summary.validation = read_validation(file);
+
+    for (std::string& host : file.read<std::string>("hostname")) {
+        summary.rank.push_back({std::move(host), no_value, no_value});
+    }
+    summary.ranks = static_cast<std::int64_t>(summary.rank.size());
+
+    constexpr std::array nothing{no_value, no_value, no_value};
+    const auto names = file.read<std::string>("layer");
+    const auto kinds = file.read<std::string>("layer_kind");
+    const auto parameters = file.read<std::int64_t>("layer_parameters");
+    const auto flops = file.read<double>("layer_flops");
+    for (std::size_t layer = 0; layer < names.size(); ++layer) {
+        summary.layers.push_back(
+            {names[layer], kinds.at(layer), nothing, three(flops, layer), parameters.at(layer)});
+    }
+    if (file.contains("op")) {
+        const auto op_names = file.read<std::string>("op");
+        const auto op_kinds = file.read<std::string>("op_kind");
+        const auto op_layers = file.read<std::int32_t>("op_layer");
+        for (std::size_t op = 0; op < op_names.size(); ++op) {
+            summary.ops.push_back({op_names[op], op_kinds.at(op), op_layers.at(op), nothing});
+        }
+    }
+    summary.activity_us.fill(no_value);
+    summary.iteration_us = summary.images_per_second = summary.allreduce_hidden_us = no_value;
+    summary.unaccounted_median_percent = summary.unaccounted_worst_percent = no_value;
+    summary.first_loss = summary.last_loss = no_value;
+    return summary;
+}
+
+}  // namespace
+
+RunSummary summarize(const std::string& path) {
+    const hdf5::File file = open_run_file(path);
+    try {
+        RunSummary summary = summarize_description(file, path);
+        if (summary.committed_iterations == 0) {
+            return summary;
+        }
+        const auto committed = static_cast<std::uint64_t>(summary.committed_iterations);
+        summarize_loss(file, committed, summary);
+        const Rows rows = measured_rows(file, committed);
+        summary.measured_iterations = static_cast<std::int64_t>(rows.chosen.size());
+        if (!rows.chosen.empty()) {
+            summarize_iterations(file, rows, summary);
+            summarize_layers(file, rows, summary);
+            summarize_activities(file, rows, summary);
+        }
+        return summary;
+    } catch (const std::exception& error) {
+        throw Error(ExitCode::bad_data, text("'", path, "' is damaged (", error.what(),
+                                             ") try: layerledger check ", path));
+    }
+}
+
+}  // namespace layerledger

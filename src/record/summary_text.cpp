@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <sstream>
+
+#include "layerledger/base/phase.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/record/run_reader.hpp"
+
+namespace layerledger {
+namespace {
+
+constexpr int number_width = 11;
+constexpr int bar_width = 20;
+
+/// "-" where there is no value.
+std::string shown(double value, int decimals, double scale = 1) {
+    return std::isnan(value) ? "-" : fixed(value * scale, decimals);
+}
+
+std::string milliseconds(double us) {
+    return shown(us, 3, 1e-3);
+}
+
+/// A bar of eighths of a character would be finer, but not every terminal and log shows it.
+std::string bar(double share) {
+    if (std::isnan(share)) {
+        return "";
+    }
+    const double cells = std::clamp(share, 0.0, 1.0) * bar_width;
+    return std::string(static_cast<std::size_t>(std::lround(cells)), '#');
+}
+
+double sum_of_present(const std::array<double, 3>& values) {
+    double sum = std::numeric_limits<double>::quiet_NaN();
+    for (const double value : values) {
+        if (!std::isnan(value)) {
+            sum = std::isnan(sum) ? value : sum + value;
+        }
+    }
+    return sum;
+}
+
+/// Of the phases that were measured; absent where there is no work or no time.
+double gflops_per_second(const LayerSummary& layer) {
+    double flops = 0;
+    double time_us = 0;
+    for (const Phase phase : phases) {
+        if (!std::isnan(layer.time_us[index(phase)])) {
+            flops += layer.flops[index(phase)];
+            time_us += layer.time_us[index(phase)];
+        }
+    }
+    return flops > 0 && time_us > 0 ? flops / time_us * 1e-3
+                                    : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// Lines of one name and columns of numbers.
+class Table {
+public:
+    explicit Table(std::size_t name_width) : name_width_(static_cast<int>(name_width)) {}
+
+    Table& name(const std::string& text) {
+        line_ << "  " << std::left << std::setw(name_width_) << text << std::right;
+        return *this;
+    }
+    Table& cell(const std::string& text) {
+        line_ << std::setw(number_width) << text;
+        return *this;
+    }
+    Table& end(const std::string& tail = "") {
+        std::string text = line_.str() + tail;
+        text.erase(text.find_last_not_of(' ') + 1);
+        done_ += text + '\n';
+        line_.str("");
+        return *this;
+    }
+    [[nodiscard]] const std::string& str() const { return done_; }
+
+private:
+    int name_width_;
+    std::ostringstream line_;
+    std::string done_;
+};
+
+void add_header(Table& table, const RunSummary& run) {
+    const auto fact = [&table](const std::string& name, const std::string& value) {
+        table.name(name).end(value);
+    };
+    fact("network", run.network.empty() ? "-" : run.network);
+    fact("ranks", text(run.ranks, " x batch ", run.batch_size, " = ", run.ranks * run.batch_size,
+                       " images an iteration"));
+    fact("backend", text(run.backend.empty() ? "-" : run.backend, ", level ", run.level));
+    fact("iterations", text(run.committed_iterations, ", ", run.measured_iterations,
+                            " measured after warm-up, run ", run.status));
+    if (run.dropped_iterations > 0) {
+        fact("", text(run.dropped_iterations, " more were lost (the file could not be written)"));
+    }
+    fact("iteration", text(milliseconds(run.iteration_us), " ms (median of the slowest rank)"));
+    fact("throughput", text(shown(run.images_per_second, 1), " images/s"));
+    fact("loss", text(shown(run.first_loss, 4), " -> ", shown(run.last_loss, 4)));
+    if (run.validation) {
+        const ValidationRecord& validation = *run.validation;
+        fact("validation",
+             text("top-1 ", shown(validation.top1, 2, 100), " %, top-k ",
+                  shown(validation.topk, 2, 100), " %, loss ", shown(validation.loss, 4), " on ",
+                  validation.images, " images after iteration ", validation.iteration, " (",
+                  duration_text(validation.seconds), ")"));
+    }
+    if (run.skipped_images > 0) {
+        fact("skipped", text(run.skipped_images, " images could not be read and were replaced"));
+    }
+}
+
+void add_times(Table& table, const std::string& name, const std::array<double, 3>& time_us,
+               double iteration_us, const std::string& rate) {
+    const double total_us = sum_of_present(time_us);
+    const double share = total_us / iteration_us;
+    table.name(name);
+    for (const double phase_us : time_us) {
+        table.cell(milliseconds(phase_us));
+    }
+    table.cell(shown(share, 2, 100)).cell(rate).end("  " + bar(share));
+}
+
+void add_layers(Table& table, const RunSummary& run) {
+    table.name("layer");
+    for (const std::string_view phase : phase_names) {
+        table.cell(text(phase, " ms"));
+    }
+    table.cell("share %").cell("GFLOP/s").end();
+    std::array<double, 3> totals{};
+    totals.fill(std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t i = 0; i < run.layers.size(); ++i) {
+        const LayerSummary& layer = run.layers[i];
+        add_times(table, layer.name, layer.time_us, run.iteration_us,
+                  shown(gflops_per_second(layer), 1));
+        for (const OpSummary& op : run.ops) {
+            if (op.layer == static_cast<std::int32_t>(i)) {
+                add_times(table, "  " + op.name, op.time_us, run.iteration_us, "");
+            }
+        }
+        for (std::size_t phase = 0; phase < totals.size(); ++phase) {
+            totals[phase] = sum_of_present(
+                {totals[phase], layer.time_us[phase], std::numeric_limits<double>::quiet_NaN()});
+        }
+    }
+    add_times(table, "all layers", totals, run.iteration_us, "");
+}
+
+void add_activities(Table& table, const RunSummary& run) {
+    table.name("besides").cell("mean ms").cell("share %").end();
+    for (std::size_t i = 0; i < activity_count; ++i) {
+        const double share = run.activity_us[i] / run.iteration_us;
+        table.name(std::string(activity_names[i]))
+            .cell(milliseconds(run.activity_us[i]))
+            .cell(shown(share, 2, 100))
+            .end("  " + bar(share));
+    }
+    table.name("unaccounted")
+        .cell("")
+        .cell(shown(run.unaccounted_median_percent, 2))
+        .end(text("  in the worst iteration ", shown(run.unaccounted_worst_percent, 2), " %"));
+}
+
+void add_notes(Table& table, const RunSummary& run) {
+    table.name("all-reduce")
+        .end(text(milliseconds(run.allreduce_hidden_us), " ms more hidden under the layers' work"));
+    if (run.overhead) {
+        const OverheadRecord& overhead = *run.overhead;
+        table.name("overhead")
+            .end(text(shown(overhead.percent, 2),
+                      " % of the iteration by profiling (95 % interval ", shown(overhead.low, 2),
+                      " to ", shown(overhead.high, 2), ", ", overhead.pairs,
+                      " pairs), measurement ", shown(overhead.measurement_percent, 2), " %"));
+    }
+    if (run.rank.empty() || run.slowest_rank >= run.ranks) {
+        return;
+    }
+    const RankSummary& slowest = run.rank[static_cast<std::size_t>(run.slowest_rank)];
+    std::vector<double> compute_us;
+    for (const RankSummary& rank : run.rank) {
+        compute_us.push_back(rank.compute_us);
+    }
+    const auto middle = compute_us.begin() + static_cast<std::ptrdiff_t>(compute_us.size() / 2);
+    std::ranges::nth_element(compute_us, middle);
+    const double more = slowest.compute_us / *middle - 1;
+    table.name("slowest rank")
+        .end(std::isnan(slowest.compute_us)
+                 ? "-"
+                 : text(run.slowest_rank, " on ", slowest.host, ": ",
+                        milliseconds(slowest.compute_us), " ms in its layers, ",
+                        shown(more, 2, 100), " % more than the median rank"));
+}
+
+}  // namespace
+
+std::string to_text(const RunSummary& run) {
+    std::size_t name_width = std::string_view("allreduce_transfer").size();
+    for (const LayerSummary& layer : run.layers) {
+        name_width = std::max(name_width, layer.name.size());
+    }
+    for (const OpSummary& op : run.ops) {
+        name_width = std::max(name_width, op.name.size() + 2);
+    }
+    Table table(name_width + 2);
+    table.end(run.title.empty() ? run.path : text(run.title, ": ", run.path));
+    add_header(table, run);
+    table.end();
+    add_layers(table, run);
+    table.end();
+    add_activities(table, run);
+    table.end();
+    add_notes(table, run);
+    return table.str();
+}
+
+}  // namespace layerledger

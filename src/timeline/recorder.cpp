@@ -1,0 +1,99 @@
+#include "layerledger/timeline/recorder.hpp"
+
+#include "layerledger/base/contract.hpp"
+
+namespace layerledger {
+
+Recorder::Recorder(MarkSource& source, const Extents& extents, std::size_t capacity)
+    // One iteration is open, `latency` are in flight, one more waits to be taken.
+    : source_(source), extents_(extents), ring_(static_cast<std::size_t>(source.latency()) + 2) {
+    for (Slot& slot : ring_) {
+        slot.spans.reserve(capacity);
+    }
+    set_buckets(extents.buckets);
+}
+
+void Recorder::set_buckets(std::size_t buckets) {
+    LL_EXPECT(begun_ == 0);
+    extents_.buckets = buckets;
+    for (Slot& slot : ring_) {
+        slot.buckets.resize(buckets);
+    }
+}
+
+void Recorder::begin_iteration(std::int64_t iteration, Level level) {
+    LL_EXPECT(open_ == nullptr);
+    LL_EXPECT(begun_ - closed_ < ring_.size());
+    Slot& slot = ring_[begun_ % ring_.size()];
+    ++begun_;
+    slot.iteration = iteration;
+    slot.level = level;
+    slot.spans.clear();
+    slot.window_start = previous_end_ ? *previous_end_ : source_.mark();
+    open_ = &slot;
+}
+
+BucketSpan& Recorder::bucket(BucketId bucket) noexcept {
+    LL_EXPECT(open_ != nullptr);
+    return open_->buckets[bucket.index()];
+}
+
+void Recorder::add(const Span& span) noexcept {
+    if (open_->spans.size() == open_->spans.capacity()) {
+        ++dropped_;
+        return;
+    }
+    open_->spans.push_back(span);
+}
+
+void Recorder::end_iteration() noexcept {
+    LL_EXPECT(open_ != nullptr);
+    open_->window_end = source_.mark();
+    previous_end_ = open_->window_end;
+    open_ = nullptr;
+    ++ended_;
+}
+
+std::optional<ClosedIteration> Recorder::take_closed() {
+    const auto latency = static_cast<std::size_t>(source_.latency());
+    return ended_ - closed_ > latency ? drain() : std::nullopt;
+}
+
+void Recorder::pause_ended() noexcept {
+    previous_end_ = source_.mark();
+}
+
+std::optional<ClosedIteration> Recorder::drain() {
+    if (closed_ == ended_) {
+        return std::nullopt;
+    }
+    Slot& slot = ring_[closed_ % ring_.size()];
+    ++closed_;
+    return close(slot);
+}
+
+ClosedIteration Recorder::close(Slot& slot) {
+    const auto resolve = [this](Mark& mark) { mark = source_.nanoseconds(mark); };
+    for (Span& span : slot.spans) {
+        resolve(span.start);
+        resolve(span.end);
+    }
+    const bool communicated = slot.level >= Level::iteration && !slot.buckets.empty();
+    for (BucketSpan& bucket : slot.buckets) {
+        resolve(bucket.ready);
+        resolve(bucket.start);
+        resolve(bucket.transfer);
+        resolve(bucket.end);
+    }
+    IterationSpans spans;
+    spans.window_start_ns = source_.nanoseconds(slot.window_start);
+    spans.window_end_ns = source_.nanoseconds(slot.window_end);
+    spans.level = slot.level;
+    spans.compute = slot.spans;
+    if (communicated) {
+        spans.buckets = slot.buckets;
+    }
+    return {slot.iteration, slot.level, close_account(spans, extents_)};
+}
+
+}  // namespace layerledger

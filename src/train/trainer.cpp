@@ -1,0 +1,147 @@
+#include "layerledger/train/trainer.hpp"
+
+#include <ctime>
+
+#include "layerledger/train/initialization.hpp"
+#include "layerledger/train/replicas.hpp"
+
+namespace layerledger {
+namespace {
+
+Extents extents_of(const Network& network, Level level) {
+    return {network.layers().size(), level == Level::op ? network.ops().size() : 0, 0};
+}
+
+// Every layer and operation in three phases, and every activity a few times.
+std::size_t span_capacity(const Network& network) {
+    return (network.layers().size() + network.ops().size()) * phases.size() + 4 * activity_count;
+}
+
+/// Not the clock that marks come from: the sum of all windows is held against this one.
+double raw_clock_us() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+    return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
+}  // namespace
+
+Trainer::Trainer(const Network& network, Backend& backend, Collective& collective,
+                 const Communicator& world, BatchSource& source, const TrainerOptions& options)
+    : network_(network),
+      backend_(backend),
+      world_(world),
+      source_(source),
+      options_(options),
+      extents_(extents_of(network, options.profile.level)),
+      recorder_(backend.marks(), extents_, span_capacity(network)),
+      ops_(backend.compile(network, options.compile, recorder_)),
+      arena_(plan_arena(network, ops_->parameter_storage())),
+      parameters_(backend.allocate(arena_.size)),
+      gradients_(backend.allocate(arena_.size)),
+      synchronizer_(collective, backend.marks(), recorder_, gradients_->span(),
+                    plan_buckets(arena_, options.bucket_floats)),
+      optimizer_(backend, arena_, parameters_->span(), gradients_->span(), options.optimizer),
+      metrics_(static_cast<std::size_t>(backend.marks().latency()) + 2) {
+    extents_.buckets = synchronizer_.buckets().size();
+    recorder_.set_buckets(extents_.buckets);
+    ops_->bind(parameters_->span(), gradients_->span(), arena_.parameter_offsets);
+    initialize(network, *ops_, options.seed);
+}
+
+void Trainer::run(IterationObserver& observer) {
+    compare_replicas(0);
+    const double begun_us = raw_clock_us();
+    for (std::int64_t i = 0; i < options_.iterations; ++i) {
+        recorder_.begin_iteration(i, options_.profile.at(i));
+        {
+            const auto measuring = recorder_.activity(Activity::measurement);
+            report(recorder_.take_closed(), observer);
+        }
+        iterate(i);
+        recorder_.end_iteration();
+        if ((i + 1) % options_.digest_every == 0) {
+            const double paused_us = raw_clock_us();
+            compare_replicas(i + 1);
+            recorder_.pause_ended();
+            wall_clock_.paused_us += raw_clock_us() - paused_us;
+        }
+    }
+    wall_clock_.elapsed_us = raw_clock_us() - begun_us;
+    while (const auto closed = recorder_.drain()) {
+        report(closed, observer);
+    }
+    compare_replicas(options_.iterations);
+}
+
+/// One iteration: forward, backward with the all-reduce of each bucket as its gradients appear, and
+/// the update.
+void Trainer::iterate(std::int64_t iteration) {
+    const HostBatch* batch = nullptr;
+    {
+        const auto waiting = recorder_.activity(Activity::input_wait);
+        batch = &source_.next();
+    }
+    {
+        const auto copying = recorder_.activity(Activity::memcpy_h2d);
+        ops_->load(*batch);
+    }
+    const std::span<const Layer> layers = network_.layers();
+    for (const Layer& layer : layers) {
+        const auto computing = recorder_.layer(layer.id, Phase::forward);
+        ops_->forward(layer.id, Mode::training);
+    }
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+        {
+            const auto computing = recorder_.layer(layer->id, Phase::backward);
+            ops_->backward(layer->id);
+        }
+        synchronizer_.gradients_ready(layer->id);
+    }
+    {
+        const auto joining = recorder_.join();
+        synchronizer_.join();
+    }
+    const double learning_rate = options_.learning_rate.at(iteration);
+    for (const Layer& layer : layers) {
+        const auto computing = recorder_.layer(layer.id, Phase::update);
+        optimizer_.update(layer.id, learning_rate);
+    }
+    {
+        const auto copying = recorder_.activity(Activity::memcpy_d2h);
+        metrics_[static_cast<std::size_t>(iteration) % metrics_.size()] = ops_->metrics();
+    }
+}
+
+void Trainer::report(const std::optional<ClosedIteration>& closed, IterationObserver& observer) {
+    if (!closed) {
+        return;
+    }
+    IterationReport report{.iteration = closed->iteration,
+                           .level = closed->level,
+                           .metrics = metrics_[static_cast<std::size_t>(closed->iteration) %
+                                               metrics_.size()],
+                           .account = closed->account};
+    if (options_.iterations_per_epoch > 0) {
+        report.epoch = static_cast<std::int32_t>(report.iteration / options_.iterations_per_epoch);
+    }
+    report.learning_rate = options_.learning_rate.at(report.iteration);
+    report.warmup = report.iteration < options_.profile.warmup;
+    if (const auto pair = options_.profile.pair(report.iteration)) {
+        const double measurement_us =
+            report.account.activity_time[index(Activity::measurement)];
+        checked_.push_back({*pair, report.level != Level::off,
+                            report.account.iteration_time - measurement_us, measurement_us});
+    }
+    observer.iteration_finished(report);
+}
+
+void Trainer::compare_replicas(std::int64_t iterations_done) {
+    if (world_.size() > 1) {
+        require_equal_replicas(world_, backend_.digest(parameters_->span()), iterations_done);
+    }
+}
+
+std::optional<Overhead> Trainer::overhead() const { return estimate_overhead(checked_); }
+
+}  // namespace layerledger

@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <cmath>
+
+#include "conformance/harness.hpp"
+
+namespace layerledger::conformance {
+namespace {
+
+constexpr OpId dropout_op{2};
+
+Network dropping(float probability) {
+    NetworkBuilder net("dropout", {3, 16, 16}, 4);
+    net.layer("conv1");
+    OpId x = net.convolution(net.input(), {.output_channels = 32, .window = {1}});
+    x = net.dropout(x, probability);
+    net.layer("output");
+    net.softmax_loss(net.fully_connected(x, {.outputs = 4}));
+    return std::move(net).build();
+}
+
+std::vector<bool> kept(Harness& harness) {
+    const std::vector<float> y = harness.ops().output(dropout_op);
+    std::vector<bool> result(y.size());
+    std::transform(y.begin(), y.end(), result.begin(), [](float value) { return value != 0.0F; });
+    return result;
+}
+
+double agreement(const std::vector<bool>& a, const std::vector<bool>& b) {
+    std::size_t equal = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        equal += a[i] == b[i] ? 1U : 0U;
+    }
+    return static_cast<double>(equal) / static_cast<double>(a.size());
+}
+
+class DropoutConformance : public Conformance {};
+
+TEST_P(DropoutConformance, ScalesWhatItKeepsAndUsesOneMaskInBothDirections) {
+    expect_conforms(*backend_, dropping(0.5F), {.batch = 4, .seed = 3});
+    expect_conforms(*backend_, dropping(0.2F), {.batch = 4, .seed = 3});
+}
+
+TEST_P(DropoutConformance, DropsTheAskedFraction) {
+    for (const float probability : {0.1F, 0.5F, 0.7F}) {
+        Harness harness(*backend_, dropping(probability), {.batch = 4, .seed = 11});
+        harness.forward(Mode::training);
+        const std::vector<bool> mask = kept(harness);
+        const auto count = static_cast<double>(mask.size());
+        const auto p = static_cast<double>(probability);
+        const auto dropped = static_cast<double>(std::count(mask.begin(), mask.end(), false));
+        // Five standard deviations of a binomial.
+        EXPECT_NEAR(dropped / count, p, 5 * std::sqrt(p * (1 - p) / count));
+    }
+}
+
+TEST_P(DropoutConformance, NeighboursAreIndependent) {
+    Harness harness(*backend_, dropping(0.5F), {.batch = 4, .seed = 11});
+    harness.forward(Mode::training);
+    const std::vector<bool> mask = kept(harness);
+    for (const std::size_t distance : {1U, 2U, 16U, 256U}) {
+        const std::vector<bool> head(mask.begin(), mask.end() - static_cast<long>(distance));
+        const std::vector<bool> tail(mask.begin() + static_cast<long>(distance), mask.end());
+        EXPECT_NEAR(agreement(head, tail), 0.5, 0.02) << distance;
+    }
+}
+
+TEST_P(DropoutConformance, MasksDependOnPassAndSeedAndNothingElse) {
+    Harness one(*backend_, dropping(0.5F), {.batch = 4, .seed = 1});
+    Harness same(*backend_, dropping(0.5F), {.batch = 4, .seed = 1});
+    Harness other(*backend_, dropping(0.5F), {.batch = 4, .seed = 2});
+    one.forward(Mode::training);
+    same.forward(Mode::training);
+    other.forward(Mode::training);
+    const std::vector<bool> first = kept(one);
+    EXPECT_EQ(first, kept(same));
+    EXPECT_NEAR(agreement(first, kept(other)), 0.5, 0.02);
+    one.forward(Mode::training);
+    EXPECT_NEAR(agreement(first, kept(one)), 0.5, 0.02);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, DropoutConformance, on_every_backend(), backend_name);
+
+}  // namespace
+}  // namespace layerledger::conformance

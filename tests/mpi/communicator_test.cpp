@@ -1,0 +1,127 @@
+#include "layerledger/comm/communicator.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "layerledger/comm/rank_map.hpp"
+
+namespace layerledger {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Communicator, OneRankAloneNeedsNoMpi) {
+    const Communicator alone;
+    EXPECT_EQ(alone.size(), 1);
+    EXPECT_TRUE(alone.is_root());
+    EXPECT_DOUBLE_EQ(alone.all_reduce_sum(2.5), 2.5);
+    EXPECT_EQ(alone.gather(std::string("me")), std::vector<std::string>{"me"});
+    EXPECT_TRUE(alone.is_same_on_all_ranks(7));
+    EXPECT_EQ(alone.measure_clock_offset().bound_ns, 0);
+    alone.barrier(1s, "nobody");
+}
+
+TEST(Communicator, SumsAndExtremesSpanAllRanks) {
+    const Communicator world = Communicator::world();
+    const std::int64_t n = world.size();
+    EXPECT_EQ(world.all_reduce_sum(std::int64_t{world.rank() + 1}), n * (n + 1) / 2);
+    EXPECT_EQ(world.all_reduce_max(world.rank()), n - 1);
+    EXPECT_EQ(world.all_reduce_min(world.rank() + 3), 3);
+    std::vector<float> values{1.0F, static_cast<float>(world.rank())};
+    world.all_reduce_sum(values);
+    EXPECT_FLOAT_EQ(values[0], static_cast<float>(n));
+    EXPECT_FLOAT_EQ(values[1], static_cast<float>(n * (n - 1) / 2));
+}
+
+TEST(Communicator, TextsOfAnyLengthAreGatheredAndBroadcast) {
+    const Communicator world = Communicator::world();
+    const std::string mine(static_cast<std::size_t>(world.rank() * 3), 'x');
+    const std::vector<std::string> all = world.gather(mine);
+    if (world.is_root()) {
+        ASSERT_EQ(all.size(), static_cast<std::size_t>(world.size()));
+        for (std::size_t rank = 0; rank < all.size(); ++rank) {
+            EXPECT_EQ(all[rank], std::string(rank * 3, 'x'));
+        }
+    } else {
+        EXPECT_TRUE(all.empty());
+    }
+    EXPECT_EQ(world.broadcast(world.is_root() ? std::string("from root") : std::string()),
+              "from root");
+}
+
+TEST(Communicator, SameMeansSameEverywhere) {
+    const Communicator world = Communicator::world();
+    EXPECT_TRUE(world.is_same_on_all_ranks(0xFFFFFFFFFFFFFFFFULL));
+    const auto mine = static_cast<std::uint64_t>(world.rank() == world.size() - 1 ? 1 : 0);
+    EXPECT_EQ(world.is_same_on_all_ranks(mine), world.size() == 1);
+}
+
+TEST(Communicator, AgreeingToFailReachesAllAndIsSaidOnce) {
+    const Communicator world = Communicator::world();
+    const int culprit = world.size() - 1;
+    bool said_here = false;
+    try {
+        world.agree([&] {
+            if (world.rank() == culprit) {
+                throw Error(ExitCode::bad_data, "a bad file");
+            }
+        });
+        ADD_FAILURE() << "nobody noticed";
+    } catch (const AgreedError& error) {
+        said_here = error.met_here();
+        EXPECT_EQ(error.code(), ExitCode::bad_data);
+        if (said_here) {
+            EXPECT_STREQ(error.what(), "a bad file");
+        }
+    }
+    EXPECT_EQ(world.all_reduce_sum(std::int64_t{said_here}), 1);
+    EXPECT_EQ(said_here, world.rank() == culprit);
+}
+
+TEST(Communicator, ForeignExceptionsAreAgreedOnToo) {
+    const Communicator world = Communicator::world();
+    EXPECT_THROW(world.agree_on_root([] { throw std::runtime_error("odd"); }), AgreedError);
+    EXPECT_NO_THROW(world.agree([] {}));
+}
+
+TEST(Communicator, ABarrierGivesUpAtItsDeadline) {
+    const Communicator world = Communicator::world();
+    if (world.size() == 1) {
+        GTEST_SKIP() << "one rank cannot be late";
+    }
+    const Communicator other = world.duplicate();
+    const auto wait = [&](std::chrono::nanoseconds deadline) {
+        other.barrier(deadline, "the test");
+    };
+    if (world.rank() == 0) {
+        std::this_thread::sleep_for(400ms);
+        EXPECT_NO_THROW(wait(30s));
+    } else {
+        EXPECT_THROW(wait(50ms), Error);
+    }
+    world.barrier();
+}
+
+TEST(Communicator, ClocksOfOneNodeAgreeWithinTheirBound) {
+    const Communicator world = Communicator::world();
+    const Communicator::ClockOffset clock = world.measure_clock_offset();
+    EXPECT_LE(std::abs(clock.offset_ns), clock.bound_ns);  // one kernel, one clock
+    EXPECT_EQ(clock.bound_ns == 0, world.rank() == 0);
+}
+
+TEST(RankMap, LocalRanksCountUpAndCoresAreShared) {
+    const Communicator world = Communicator::world();
+    const RankMap map = map_rank(world);
+    EXPECT_EQ(map.local_size, world.size());
+    EXPECT_EQ(map.local_rank, world.rank());
+    EXPECT_FALSE(map.host.empty());
+    EXPECT_GE(map.cores, 1);
+    EXPECT_LE(map.cores * map.local_size,
+              std::max(map.local_size, static_cast<int>(std::thread::hardware_concurrency())));
+    EXPECT_GT(map.memory_bytes, 0U);
+}
+
+}  // namespace
+}  // namespace layerledger

@@ -1,0 +1,161 @@
+// Whole training runs on the CPU backend, over all ranks of the test.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <optional>
+
+#include "layerledger/backend/cpu.hpp"
+#include "layerledger/network/zoo.hpp"
+#include "layerledger/train/trainer.hpp"
+
+namespace layerledger {
+namespace {
+
+class Accounts final : public IterationObserver {
+public:
+    void iteration_finished(const IterationReport& report) override {
+        losses.push_back(report.metrics.loss / static_cast<double>(report.metrics.images));
+        windows_us += report.account.iteration_time;
+        accounts.push_back(report.account);
+    }
+    std::vector<double> losses;
+    std::vector<Account> accounts;
+    double windows_us = 0;
+};
+
+struct Settings {
+    std::int64_t batch = 4;
+    std::int64_t iterations = 5;
+    bool overlap = true;
+    ProfilePlan profile{};
+};
+
+/// LeNet-5 on random images, its parameters after training.
+class TrainedRun {
+public:
+    TrainedRun(const Communicator& world, const Settings& settings)
+        : network_(make_network("lenet5", {.classes = 10})),
+          backend_(cpu::make_backend({.threads = 1}, RankMap{})),
+          collective_(cpu::make_collective(world, {.overlap = settings.overlap})),
+          source_(make_synthetic_source(network_.input(), network_.classes(), settings.batch,
+                                        {world.rank(), world.size()}, 5)) {
+        TrainerOptions options;
+        options.iterations = settings.iterations;
+        options.bucket_floats = 4096;  // several buckets even here
+        options.profile = settings.profile;
+        options.optimizer.weight_decay = 0.0005F;
+        options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
+        options.learning_rate.base = 0.02;
+        options.compile.batch = settings.batch;
+        trainer_.emplace(network_, *backend_, *collective_, world, *source_, options);
+        trainer_->run(accounts);
+    }
+    [[nodiscard]] std::vector<float> parameters() {
+        std::vector<float> all;
+        for (const Parameter& parameter : network_.parameters()) {
+            std::vector<float> values(static_cast<std::size_t>(parameter.elements()));
+            trainer_->ops().export_parameter(parameter.id, values);
+            all.insert(all.end(), values.begin(), values.end());
+        }
+        return all;
+    }
+    [[nodiscard]] const Trainer& trainer() const { return *trainer_; }
+
+    Accounts accounts;
+
+private:
+    Network network_;
+    std::unique_ptr<Backend> backend_;
+    std::unique_ptr<Collective> collective_;
+    std::unique_ptr<BatchSource> source_;
+    std::optional<Trainer> trainer_;
+};
+
+double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+    double difference = 0;
+    double norm = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        difference += std::pow(static_cast<double>(a[i]) - b[i], 2);
+        norm += std::pow(static_cast<double>(b[i]), 2);
+    }
+    return std::sqrt(difference / norm);
+}
+
+TEST(Training, ManyRanksEqualOneRankWithTheWholeBatch) {
+    const Communicator world = Communicator::world();
+    const Communicator alone;
+    for (const bool overlap : {true, false}) {
+        TrainedRun together(world, {.batch = 4, .overlap = overlap});
+        TrainedRun single(alone, {.batch = 4 * world.size()});
+        EXPECT_LE(relative_difference(together.parameters(), single.parameters()), 1e-5)
+            << "overlap " << overlap;
+    }
+}
+
+TEST(Training, TheSameSeedGivesTheSameBits) {
+    const Communicator world = Communicator::world();
+    TrainedRun first(world, {.iterations = 10});
+    TrainedRun second(world, {.iterations = 10});
+    EXPECT_EQ(first.accounts.losses, second.accounts.losses);
+    EXPECT_EQ(first.parameters(), second.parameters());
+}
+
+TEST(Training, OverlapChangesTimesAndNotResults) {
+    const Communicator world = Communicator::world();
+    TrainedRun on(world, {.overlap = true});
+    TrainedRun off(world, {.overlap = false});
+    EXPECT_EQ(on.parameters(), off.parameters());
+    if (world.size() > 1) {
+        for (const Account& account : off.accounts.accounts) {
+            EXPECT_FLOAT_EQ(account.allreduce_hidden, 0.0F);
+        }
+    }
+}
+
+TEST(Training, ProfilingDoesNotChangeResults) {
+    const Communicator world = Communicator::world();
+    TrainedRun profiled(world, {.profile = {.level = Level::op}});
+    TrainedRun silent(world, {.profile = {.level = Level::off}});
+    EXPECT_EQ(profiled.parameters(), silent.parameters());
+}
+
+TEST(Training, TheLossFalls) {
+    TrainedRun run(Communicator::world(), {.batch = 16, .iterations = 60});
+    EXPECT_LT(run.accounts.losses.back(), 0.7 * run.accounts.losses.front());
+}
+
+TEST(Training, EveryAccountClosesToTheNanosecond) {
+    TrainedRun run(Communicator::world(), {.iterations = 20});
+    for (const Account& account : run.accounts.accounts) {
+        double named = account.unaccounted;
+        for (const float us : account.layer_time) {
+            named += us;
+        }
+        for (const float us : account.activity_time) {
+            named += us;
+        }
+        EXPECT_NEAR(named, account.iteration_time, 1e-5 * account.iteration_time);
+        EXPECT_GE(account.unaccounted, 0.0F);
+    }
+}
+
+TEST(Training, WindowsAddUpToWhatAnotherClockSays) {
+    TrainedRun run(Communicator::world(), {.iterations = 200});
+    const Trainer::WallClock& wall = run.trainer().wall_clock();
+    const double expected_us = wall.elapsed_us - wall.paused_us;
+    // Outside the windows lies only the way from the loop's start to the first mark.
+    EXPECT_NEAR(run.accounts.windows_us, expected_us, 0.001 * expected_us + 200);
+}
+
+TEST(Training, NextIterationStartsWhereTheLastEnded) {
+    TrainedRun run(Communicator::world(), {.iterations = 20});
+    for (std::size_t i = 1; i < run.accounts.accounts.size(); ++i) {
+        const Account& before = run.accounts.accounts[i - 1];
+        const double end_us =
+            static_cast<double>(before.start_ns) / 1e3 + before.iteration_time;
+        EXPECT_NEAR(static_cast<double>(run.accounts.accounts[i].start_ns) / 1e3, end_us, 1.0);
+    }
+}
+
+}  // namespace
+}  // namespace layerledger

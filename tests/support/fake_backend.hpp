@@ -1,0 +1,128 @@
+// A backend that computes nothing and writes down what it is asked for, in order.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layerledger/base/text.hpp"
+#include "layerledger/data/batch_source.hpp"
+#include "layerledger/device/backend.hpp"
+#include "layerledger/device/collective.hpp"
+#include "support/manual_clock.hpp"
+
+namespace layerledger::testing {
+
+/// What happened, as one word each: "forward0", "ready", ...
+using Journal = std::vector<std::string>;
+
+class FakeBuffer final : public Buffer {
+public:
+    explicit FakeBuffer(std::size_t floats) : values_(floats, 0.0F) {}
+    DeviceSpan span() noexcept override { return {values_.data(), values_.size()}; }
+    void upload(std::size_t, std::span<const float>) override {}
+    void download(std::size_t, std::span<float>) const override {}
+
+private:
+    std::vector<float> values_;
+};
+
+class FakeOps final : public LayerOps {
+public:
+    FakeOps(const Network& network, Journal& journal, ManualClock& clock)
+        : journal_(journal), clock_(clock) {
+        for (const Parameter& parameter : network.parameters()) {
+            storage_.push_back(static_cast<std::size_t>(parameter.elements()));
+        }
+    }
+    std::span<const std::size_t> parameter_storage() const override { return storage_; }
+    void bind(DeviceSpan, DeviceSpan, std::span<const std::size_t>) override {}
+    void import_parameter(ParameterId, std::span<const float>) override {}
+    void export_parameter(ParameterId, std::span<float>) const override {}
+    void export_gradient(ParameterId, std::span<float>) const override {}
+    void load(const HostBatch&) override { work("load", 1'000); }
+    void forward(LayerId layer, Mode) override { work(text("forward", layer.value), 10'000); }
+    void backward(LayerId layer) override { work(text("backward", layer.value), 20'000); }
+    BatchMetrics metrics() override { return {.loss = 6.0, .top1 = 1, .topk = 2, .images = 4}; }
+    std::vector<float> output(OpId) const override { return {}; }
+    std::vector<float> output_gradient(OpId) const override { return {}; }
+    std::vector<float> state() const override { return {}; }
+    void set_state(std::span<const float>) override {}
+    std::vector<Implementation> implementations() const override { return {}; }
+
+private:
+    void work(const std::string& what, std::int64_t ns) {
+        journal_.push_back(what);
+        clock_.advance(ns);
+    }
+    Journal& journal_;
+    ManualClock& clock_;
+    std::vector<std::size_t> storage_;
+};
+
+class FakeBackend final : public Backend {
+public:
+    explicit FakeBackend(int latency = 0) : clock(latency) {}
+    const DeviceInfo& info() const noexcept override { return info_; }
+    MarkSource& marks() noexcept override { return clock; }
+    std::unique_ptr<Buffer> allocate(std::size_t floats) override {
+        return std::make_unique<FakeBuffer>(floats);
+    }
+    std::size_t estimate_bytes(const Network&, const CompileOptions&) const override { return 0; }
+    std::unique_ptr<LayerOps> compile(const Network& network, const CompileOptions&,
+                                      Recorder&) override {
+        return std::make_unique<FakeOps>(network, journal, clock);
+    }
+    void update(const OptimizerStep& step, const OptimizerSlices& slices) override {
+        journal.push_back(text("update", slices.parameters.size));
+        steps.push_back(step);
+        clock.advance(5'000);
+    }
+    std::uint64_t digest(DeviceSpan) override { return 42; }
+
+    ManualClock clock;
+    Journal journal;
+    std::vector<OptimizerStep> steps;
+
+private:
+    DeviceInfo info_;
+};
+
+/// Notes the start of each bucket; every sum takes 7 us, begun when started, waited for in join.
+class FakeCollective final : public Collective {
+public:
+    FakeCollective(Journal& journal, ManualClock& clock) : journal_(journal), clock_(clock) {}
+    const char* name() const noexcept override { return "fake"; }
+    void start(BucketId bucket, DeviceSpan values, BucketSpan& span) override {
+        journal_.push_back(text("reduce", bucket.value, ":", values.size));
+        span.start = clock_.mark();
+        spans_.push_back(&span);
+    }
+    void join() override {
+        journal_.push_back("join");
+        for (BucketSpan* span : spans_) {
+            span->transfer = span->start;
+            clock_.advance(7'000);
+            span->end = clock_.mark();
+        }
+        spans_.clear();
+    }
+
+private:
+    Journal& journal_;
+    ManualClock& clock_;
+    std::vector<BucketSpan*> spans_;
+};
+
+class FakeSource final : public BatchSource {
+public:
+    explicit FakeSource(std::int64_t per_epoch = 0) : per_epoch_(per_epoch) {}
+    const HostBatch& next() override { return batch_; }
+    std::int64_t iterations_per_epoch() const noexcept override { return per_epoch_; }
+    std::int64_t skipped() const noexcept override { return 0; }
+
+private:
+    std::int64_t per_epoch_;
+    HostBatch batch_;
+};
+
+}  // namespace layerledger::testing

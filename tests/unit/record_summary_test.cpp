@@ -1,0 +1,202 @@
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "layerledger/base/error.hpp"
+#include "layerledger/record/run_reader.hpp"
+#include "support/sample_run.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace layerledger {
+namespace {
+
+using ::testing::DoubleEq;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsNan;
+using testing::sample_block;
+using testing::sample_description;
+using testing::TemporaryFolder;
+
+constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
+
+/// Ten iterations: 0 and 1 are warm-up, 3 and 7 are not profiled, so 2 4 5 6 8 9 are measured.
+RunSummary summary_of_sample(std::size_t ranks, Level level = Level::layer,
+                             std::int64_t iterations = 10) {
+    const TemporaryFolder folder;
+    const RunDescription run = sample_description(ranks, level);
+    RunWriter writer(folder.path("run.h5"), run, false);
+    for (std::int64_t first = 0; first < iterations; first += 4) {
+        const auto count = static_cast<std::size_t>(std::min<std::int64_t>(4, iterations - first));
+        writer.append(sample_block(run, first, count));
+    }
+    writer.set_skipped_images(7);
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+    return summarize(writer.path());
+}
+
+TEST(Summarize, TakesMediansOverMeasuredIterations) {
+    const RunSummary summary = summary_of_sample(1);
+    EXPECT_EQ(summary.committed_iterations, 10);
+    EXPECT_EQ(summary.measured_iterations, 6);
+    // The median of 2 4 5 6 8 9 is 5.5, which adds 5.5 / 4 to each layer's 100 (l + 1) + 10 p.
+    EXPECT_THAT(summary.layers[0].time_us, ElementsAre(101.375, 111.375, 121.375));
+    EXPECT_THAT(summary.layers[2].time_us, ElementsAre(301.375, 311.375, 321.375));
+}
+
+TEST(Summarize, TakesTheMeanOfRanks) {
+    // Rank r adds r to each time: 0, 1, 2.
+    EXPECT_THAT(summary_of_sample(3).layers[0].time_us, ElementsAre(102.375, 112.375, 122.375));
+}
+
+TEST(Summarize, LeavesAbsentWhatWasNotMeasured) {
+    const RunSummary summary = summary_of_sample(1);
+    EXPECT_THAT(summary.layers[1].time_us, ElementsAre(201.375, 211.375, IsNan()));
+}
+
+TEST(Summarize, TakesTheSlowestRankOfEachIteration) {
+    // 8 layer times, 9 activities: 1680 + 8 i / 4 + 90 + 0.5 and 17 for each rank.
+    const RunSummary summary = summary_of_sample(3);
+    EXPECT_DOUBLE_EQ(summary.iteration_us, 1680 + 11 + 90 + 0.5 + 2 * 17);
+    EXPECT_DOUBLE_EQ(summary.images_per_second, 3 * 4 / summary.iteration_us * 1e6);
+}
+
+TEST(Summarize, FindsTheRankWithMostComputing) {
+    const RunSummary summary = summary_of_sample(3);
+    EXPECT_EQ(summary.slowest_rank, 2);
+    EXPECT_DOUBLE_EQ(summary.rank[2].compute_us, 1680 + 11 + 2 * 8);
+    EXPECT_DOUBLE_EQ(summary.rank[0].iteration_us, 1680 + 11 + 90 + 0.5);
+    EXPECT_EQ(summary.rank[2].host, "node1");
+}
+
+TEST(Summarize, AveragesActivitiesOverRanksAndIterations) {
+    const RunSummary summary = summary_of_sample(3);
+    EXPECT_DOUBLE_EQ(summary.activity_us[index(Activity::memcpy_h2d)], 3);
+    EXPECT_DOUBLE_EQ(summary.activity_us[index(Activity::measurement)], 19);
+    EXPECT_DOUBLE_EQ(summary.allreduce_hidden_us, 4);
+}
+
+TEST(Summarize, GivesTheUnaccountedShareOfTheWorstRank) {
+    const RunSummary summary = summary_of_sample(2);
+    // Rank 0's iterations are the shortest, the shortest of all is iteration 2.
+    EXPECT_NEAR(summary.unaccounted_worst_percent, 0.5 / (1680 + 4 + 90 + 0.5) * 100, 1e-9);
+    EXPECT_NEAR(summary.unaccounted_median_percent,
+                (0.5 / (1680 + 10 + 90.5) + 0.5 / (1680 + 12 + 90.5)) / 2 * 100, 1e-9);
+}
+
+TEST(Summarize, ReadsTheRest) {
+    const RunSummary summary = summary_of_sample(2);
+    EXPECT_EQ(summary.title, "sample");
+    EXPECT_EQ(summary.network, "lenet5");
+    EXPECT_EQ(summary.backend, "cpu");
+    EXPECT_EQ(summary.level, "layer");
+    EXPECT_EQ(summary.status, "complete");
+    EXPECT_EQ(summary.batch_size, 4);
+    EXPECT_EQ(summary.skipped_images, 7);
+    EXPECT_DOUBLE_EQ(summary.first_loss, 2.5);  // mean of 2 and 3
+    EXPECT_DOUBLE_EQ(summary.last_loss, 2.5 - 9.0 / 8);
+    EXPECT_EQ(summary.layers[2].parameters, 5010);
+    EXPECT_FALSE(summary.overhead.has_value());
+    EXPECT_FALSE(summary.validation.has_value());
+    EXPECT_TRUE(summary.ops.empty());
+}
+
+TEST(Summarize, ListsOperationsWhereRecorded) {
+    const RunSummary summary = summary_of_sample(1, Level::op);
+    ASSERT_EQ(summary.ops.size(), 2U);
+    EXPECT_EQ(summary.ops[1].name, "conv1/relu");
+    EXPECT_THAT(summary.ops[1].time_us,
+                ElementsAre(DoubleEq(50.6875), DoubleEq(55.6875), DoubleEq(60.6875)));
+}
+
+TEST(Summarize, SaysNothingOfTimesWhereAllWasWarmUp) {
+    const RunSummary summary = summary_of_sample(1, Level::layer, 2);
+    EXPECT_EQ(summary.committed_iterations, 2);
+    EXPECT_EQ(summary.measured_iterations, 0);
+    EXPECT_THAT(summary.iteration_us, IsNan());
+    EXPECT_THAT(summary.layers[0].time_us[0], IsNan());
+}
+
+TEST(Summarize, ReadsBackOverheadAndValidation) {
+    const TemporaryFolder folder;
+    RunWriter writer(folder.path("run.h5"), sample_description(1), false);
+    writer.set_overhead({0.25, 0.1, 0.4, 20, 0.05});
+    writer.set_validation({1.5, 0.5, 0.9, 100, 2.5, 10});
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+    const RunSummary summary = summarize(writer.path());
+    ASSERT_TRUE(summary.overhead && summary.validation);
+    EXPECT_EQ(summary.overhead->percent, 0.25);
+    EXPECT_EQ(summary.overhead->high, 0.4);
+    EXPECT_EQ(summary.overhead->pairs, 20);
+    EXPECT_EQ(summary.validation->topk, 0.9);
+    EXPECT_EQ(summary.validation->iteration, 10);
+}
+
+void expect_refusal(const std::string& path, ExitCode code, const std::string& why) {
+    try {
+        static_cast<void>(summarize(path));
+        FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), code);
+        EXPECT_THAT(error.what(), HasSubstr(why));
+    }
+}
+
+TEST(Summarize, RefusesWhatIsNoRunFile) {
+    const TemporaryFolder folder;
+    expect_refusal(folder.path("nothing.h5"), ExitCode::input_missing, "there is no run file");
+    std::ofstream(folder.path("text.h5")) << "text";
+    expect_refusal(folder.path("text.h5"), ExitCode::bad_data, "not HDF5");
+    expect_refusal(folder.path(""), ExitCode::bad_data, "not HDF5");
+}
+
+TEST(ToText, IsTheTableThatPeopleRead) {
+    RunSummary run;
+    run.path = "runs/demo.h5";
+    run.title = "demo";
+    run.status = "complete";
+    run.network = "alexnet";
+    run.backend = "cpu";
+    run.level = "layer";
+    run.ranks = 2;
+    run.batch_size = 64;
+    run.committed_iterations = 105;
+    run.measured_iterations = 100;
+    run.iteration_us = 200'000;
+    run.images_per_second = 640;
+    run.layers = {{"conv1", "conv", {20'000, 40'000, 1'000}, {10e9, 20e9, 0}, 35'000},
+                  {"pool1", "pool", {5'000, 10'000, no_value}, {}, 0}};
+    run.activity_us = {0, no_value, 1'500, 2'500, 0, 0, 0, 0, 100};
+    run.allreduce_hidden_us = 30'000;
+    run.unaccounted_median_percent = 0.12;
+    run.unaccounted_worst_percent = 0.345;
+    run.rank = {{"node0", 199'000, 75'000}, {"node1", 200'000, 76'500}};
+    run.slowest_rank = 1;
+    run.first_loss = 6.9078;
+    run.last_loss = 2.25;
+    run.skipped_images = 3;
+    run.overhead = OverheadRecord{0.21, 0.1, 0.35, 20, 0.05};
+    run.validation = ValidationRecord{1.8, 0.5712, 0.802, 50'000, 200, 105};
+    EXPECT_EQ(to_text(run), R"(@@GOLDEN@@)");
+}
+
+TEST(ToText, ShowsADashWhereThereIsNothing) {
+    RunSummary run;
+    run.path = "runs/killed.h5";
+    run.status = "running";
+    run.iteration_us = run.images_per_second = run.first_loss = run.last_loss = no_value;
+    run.unaccounted_median_percent = run.unaccounted_worst_percent = no_value;
+    run.allreduce_hidden_us = no_value;
+    run.activity_us.fill(no_value);
+    run.layers = {{"fc1", "dense", {no_value, no_value, no_value}, {1, 1, 1}, 1}};
+    const std::string table = to_text(run);
+    EXPECT_THAT(table, HasSubstr("  throughput          - images/s\n"));
+    EXPECT_THAT(table, HasSubstr("  loss                - -> -\n"));
+    EXPECT_THAT(table, ::testing::ContainsRegex("fc1 +- +- +- +- +-\n"));
+    EXPECT_THAT(table, ::testing::Not(HasSubstr("nan")));
+}
+
+}  // namespace
+}  // namespace layerledger

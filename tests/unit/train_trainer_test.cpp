@@ -1,0 +1,125 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "layerledger/train/trainer.hpp"
+#include "support/fake_backend.hpp"
+#include "train_networks.hpp"
+
+namespace layerledger {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeBackend;
+using testing::FakeCollective;
+using testing::FakeSource;
+
+class Collected final : public IterationObserver {
+public:
+    void iteration_finished(const IterationReport& report) override { reports.push_back(report); }
+    std::vector<IterationReport> reports;
+};
+
+/// Two fully connected layers: output (30 + 3 floats, 48 in the arena) comes first in backward,
+/// then fc1 (40 + 10 floats, 64 in the arena).
+struct Bench {
+    explicit Bench(int latency = 0, std::int64_t per_epoch = 0)
+        : backend(latency),
+          collective(backend.journal, backend.clock),
+          source(per_epoch),
+          network(testing::two_layers()) {
+        options.iterations = 3;
+        options.bucket_floats = 48;
+        options.iterations_per_epoch = per_epoch;
+    }
+    std::vector<IterationReport> run() {
+        Trainer trainer(network, backend, collective, world, source, options);
+        trainer.run(observer);
+        overhead = trainer.overhead();
+        return observer.reports;
+    }
+    FakeBackend backend;
+    FakeCollective collective;
+    FakeSource source;
+    Communicator world;
+    Network network;
+    TrainerOptions options;
+    Collected observer;
+    std::optional<Overhead> overhead;
+};
+
+TEST(Trainer, ReducesABucketWhenItsLastGradientExistsAndUpdatesAfterTheJoin) {
+    Bench bench;
+    bench.options.iterations = 1;
+    bench.run();
+    EXPECT_THAT(bench.backend.journal,
+                ElementsAre("load", "forward0", "forward1", "backward1", "reduce0:48", "backward0",
+                            "reduce1:48", "reduce2:16", "join", "update64", "update48"));
+}
+
+TEST(Trainer, ReportsEveryIterationOnceInOrder) {
+    for (const int latency : {0, 2}) {
+        Bench bench(latency);
+        bench.options.iterations = 7;
+        const auto reports = bench.run();
+        ASSERT_EQ(reports.size(), 7U);
+        for (std::size_t i = 0; i < reports.size(); ++i) {
+            EXPECT_EQ(reports[i].iteration, static_cast<std::int64_t>(i));
+            EXPECT_EQ(reports[i].metrics.images, 4);
+        }
+    }
+}
+
+TEST(Trainer, TheAccountHoldsWhatTheClockSaw) {
+    const auto reports = Bench{}.run();
+    const Account& account = reports[1].account;
+    EXPECT_FLOAT_EQ(account.layer_time[0], 10.0F);
+    EXPECT_FLOAT_EQ(account.layer_time[1], 20.0F);
+    EXPECT_FLOAT_EQ(account.layer_time[2], 5.0F);
+    EXPECT_FLOAT_EQ(account.activity_time[index(Activity::memcpy_h2d)], 1.0F);
+    // Three sums of 7 us, waited for one after the other; the first began under a backward pass.
+    EXPECT_FLOAT_EQ(account.activity_time[index(Activity::allreduce_transfer)], 21.0F);
+    EXPECT_FLOAT_EQ(account.allreduce_hidden, 20.0F);
+    EXPECT_FLOAT_EQ(account.unaccounted, 0.0F);
+    EXPECT_FLOAT_EQ(account.iteration_time, 1 + 2 * 10 + 2 * 20 + 21 + 2 * 5);
+}
+
+TEST(Trainer, EpochAndLearningRateFollowTheIteration) {
+    Bench bench(0, 2);
+    bench.options.learning_rate = {.decay = DecayKind::step, .base = 1, .step_length = 2};
+    const auto reports = bench.run();
+    EXPECT_EQ(reports[1].epoch, 0);
+    EXPECT_EQ(reports[2].epoch, 1);
+    EXPECT_FLOAT_EQ(bench.backend.steps[0].learning_rate, 1.0F);
+    EXPECT_FLOAT_EQ(bench.backend.steps[4].learning_rate, 0.1F);
+    EXPECT_DOUBLE_EQ(reports[2].learning_rate, 0.1);
+}
+
+TEST(Trainer, ComparingReplicasIsInNoWindow) {
+    Bench bench;
+    bench.options.digest_every = 1;
+    const auto reports = bench.run();
+    for (const IterationReport& report : reports) {
+        EXPECT_FLOAT_EQ(report.account.unaccounted, 0.0F);
+    }
+}
+
+TEST(Trainer, OverheadCheckGivesAFigureOnceThereAreEnoughPairs) {
+    Bench bench;
+    bench.options.profile.overhead_check = true;
+    bench.options.iterations = 20;
+    bench.run();
+    EXPECT_FALSE(bench.overhead.has_value());
+    Bench longer;
+    longer.options.profile.overhead_check = true;
+    longer.options.iterations = 24;
+    const auto reports = longer.run();
+    ASSERT_TRUE(longer.overhead.has_value());
+    EXPECT_EQ(longer.overhead->pairs, 6);
+    EXPECT_NEAR(longer.overhead->percent, 0.0, 1e-6);  // on this clock marks cost nothing
+    EXPECT_TRUE(std::isnan(reports[3].account.layer_time[0]));
+}
+
+}  // namespace
+}  // namespace layerledger
