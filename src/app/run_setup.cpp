@@ -14,24 +14,17 @@
 namespace layerledger {
 namespace {
 
-constexpr std::int64_t imagenet_classes = 1000;
 constexpr double floats_per_mebibyte = 1024.0 * 1024.0 / sizeof(float);
 
 /// The value behind a word that the configuration has already checked.
 template <class Value, std::size_t N>
-Value meaning(std::string_view word, const std::array<std::pair<std::string_view, Value>, N>& words) {
+Value meaning(std::string_view word,
+              const std::array<std::pair<std::string_view, Value>, N>& words) {
     const auto found = std::find_if(words.begin(), words.end(),
                                     [&](const auto& entry) { return entry.first == word; });
     LL_VALIDATE(found != words.end(), ExitCode::configuration,
                 text("'", word, "' is not available"));
     return found->second;
-}
-
-Normalization normalization_of(std::string_view word) {
-    return meaning<Normalization, 4>(word, {{{"default", Normalization::architecture_default},
-                                             {"none", Normalization::none},
-                                             {"lrn", Normalization::lrn},
-                                             {"batch", Normalization::batch}}});
 }
 
 Precision precision_of(std::string_view word) {
@@ -47,9 +40,6 @@ OptimizerKind optimizer_of(std::string_view word) {
 }
 
 Level level_of(std::string_view word) {
-    LL_VALIDATE(word != "kernel", ExitCode::unavailable,
-                "profile.level=kernel looks inside GPU kernels (this run is on CPUs) use "
-                "profile.level=op");
     return meaning<Level, 4>(word, {{{"off", Level::off},
                                      {"iteration", Level::iteration},
                                      {"layer", Level::layer},
@@ -65,15 +55,27 @@ DecayKind decay_of(Schedule schedule) {
     return DecayKind::constant;
 }
 
-Shard shard_of(const Communicator& world) { return {world.rank(), world.size()}; }
+Shard shard_of(const Communicator& world) {
+    return {world.rank(), world.size()};
+}
+
+CompileOptions compile_options(const Experiment& experiment, int rank) {
+    CompileOptions options;
+    options.batch = experiment.train.batch_size;
+    options.precision = precision_of(experiment.train.precision);
+    options.seed = experiment.experiment.seed * 1'000'003 + static_cast<std::uint64_t>(rank);
+    options.topk = experiment.train.topk;
+    return options;
+}
 
 /// Bytes of one rank at a batch size: compiled network, arenas of parameters, gradients and
 /// optimizer states, and host batches.
-double needed_bytes(const Network& network, const Backend& backend, const TrainerOptions& options,
+double needed_bytes(const Experiment& experiment, const Network& network, const Backend& backend,
                     std::int64_t batch) {
-    CompileOptions compile = options.compile;
+    CompileOptions compile = compile_options(experiment, 0);
     compile.batch = batch;
-    const double arenas = static_cast<double>(2 + state_count(options.optimizer.kind)) *
+    const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
+    const double arenas = static_cast<double>(2 + states) *
                           static_cast<double>(network.parameter_elements()) * sizeof(float);
     constexpr double host_batches = 3;
     const double input = host_batches * static_cast<double>(batch) *
@@ -97,28 +99,31 @@ Network choose_network(const Experiment& experiment, const ImageIndex& images) {
     const auto found = static_cast<std::int64_t>(images.classes.size());
     ZooOptions options;
     options.image_size = settings.image_size;
-    options.normalization = normalization_of(settings.normalization);
-    options.classes = settings.classes;
-    if (options.classes == 0) {
-        options.classes = found > 0 ? found : imagenet_classes;
-    }
+    options.normalization = normalization_from(settings.normalization);
+    options.classes = settings.classes > 0 ? settings.classes : found;
     LL_VALIDATE(found <= options.classes, ExitCode::configuration,
                 text("network.classes is ", options.classes, " but ", images.root, " has ", found,
                      " classes; raise it or choose some with data.classes"));
     return make_network(settings.architecture, options);
 }
 
-std::unique_ptr<Backend> choose_backend(const Experiment& experiment, const RankMap& rank) {
+void require_available(const Experiment& experiment) {
     LL_VALIDATE(experiment.device.backend != BackendChoice::cuda, ExitCode::unavailable,
                 "device.backend=cuda is not available (this program was built without CUDA) use "
                 "device.backend=cpu");
+    LL_VALIDATE(experiment.sync.collective != CollectiveChoice::nccl, ExitCode::unavailable,
+                "sync.collective=nccl needs GPUs (this run is on CPUs) use sync.collective=mpi");
+    LL_VALIDATE(experiment.profile.level != "kernel", ExitCode::unavailable,
+                "profile.level=kernel looks inside GPU kernels (this run is on CPUs) use "
+                "profile.level=op");
+}
+
+std::unique_ptr<Backend> choose_backend(const Experiment& experiment, const RankMap& rank) {
     return cpu::make_backend({.threads = static_cast<int>(experiment.device.threads)}, rank);
 }
 
 std::unique_ptr<Collective> choose_collective(const Experiment& experiment,
                                               const Communicator& world) {
-    LL_VALIDATE(experiment.sync.collective != CollectiveChoice::nccl, ExitCode::unavailable,
-                "sync.collective=nccl needs GPUs (this run is on CPUs) use sync.collective=mpi");
     return cpu::make_collective(
         world, {.overlap = experiment.sync.overlap,
                 .deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -138,9 +143,8 @@ std::unique_ptr<BatchSource> choose_source(const Experiment& experiment, const I
 }
 
 TrainerOptions trainer_options(const Experiment& experiment, const Network& network,
-                               const BatchSource& source, const Communicator& world) {
+                               std::int64_t per_epoch, const Communicator& world) {
     const TrainSettings& train = experiment.train;
-    const std::int64_t per_epoch = source.iterations_per_epoch();
     LL_VALIDATE(train.iterations > 0 || per_epoch > 0, ExitCode::configuration,
                 "how long to train is not said (synthetic data has no epochs) set "
                 "train.iterations");
@@ -153,38 +157,33 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
     options.iterations_per_epoch = per_epoch;
     options.digest_every = train.digest_every;
     options.seed = experiment.experiment.seed;
-    options.bucket_floats =
-        std::max<std::size_t>(16, static_cast<std::size_t>(experiment.sync.bucket_mb *
-                                                           floats_per_mebibyte));
+    options.bucket_floats = std::max<std::size_t>(
+        16, static_cast<std::size_t>(experiment.sync.bucket_mb * floats_per_mebibyte));
     options.profile = {level_of(experiment.profile.level), experiment.profile.warmup,
                        experiment.profile.every, experiment.profile.overhead_check};
-    options.learning_rate = {decay_of(train.schedule),
-                             train.learning_rate,
-                             train.step_factor,
-                             train.step_epochs * per_epoch,
-                             static_cast<std::int64_t>(train.warmup_epochs *
-                                                       static_cast<double>(per_epoch)),
-                             options.iterations};
+    options.learning_rate = {
+        decay_of(train.schedule),
+        train.learning_rate,
+        train.step_factor,
+        train.step_epochs * per_epoch,
+        static_cast<std::int64_t>(train.warmup_epochs * static_cast<double>(per_epoch)),
+        options.iterations};
     options.optimizer.kind = optimizer_of(train.optimizer);
     options.optimizer.momentum = static_cast<float>(train.momentum);
     options.optimizer.weight_decay = static_cast<float>(train.weight_decay);
     options.optimizer.rho = static_cast<float>(train.rho);
     options.optimizer.epsilon = static_cast<float>(train.epsilon);
     options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
-    options.compile.batch = train.batch_size;
-    options.compile.precision = precision_of(train.precision);
-    options.compile.seed = options.seed * 1'000'003 + static_cast<std::uint64_t>(world.rank());
-    options.compile.topk = train.topk;
+    options.compile = compile_options(experiment, world.rank());
     return options;
 }
 
-void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
-                    const TrainerOptions& options) {
+void require_memory(const Experiment& experiment, const Network& network, const Backend& backend) {
     const auto available = static_cast<double>(backend.info().memory_bytes);
     const auto fits = [&](std::int64_t batch) {
-        return needed_bytes(network, backend, options, batch) <= available;
+        return needed_bytes(experiment, network, backend, batch) <= available;
     };
-    const std::int64_t wanted = options.compile.batch;
+    const std::int64_t wanted = experiment.train.batch_size;
     if (fits(wanted)) {
         return;
     }
@@ -198,7 +197,7 @@ void require_memory(const Experiment& experiment, const Network& network, const 
     throw Error(
         ExitCode::configuration,
         text(experiment.blame("train.batch_size"), " is ", wanted, ", which needs about ",
-             bytes_text(needed_bytes(network, backend, options, wanted)), " per rank (",
+             bytes_text(needed_bytes(experiment, network, backend, wanted)), " per rank (",
              bytes_text(available), " are there) ",
              largest > 0 ? text("the largest batch that fits is ", largest)
                          : std::string("use a smaller network or fewer ranks on this node")));

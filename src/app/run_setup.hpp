@@ -20,6 +20,9 @@ namespace layerledger {
 /// The network with as many classes as the settings or the data have.
 [[nodiscard]] Network choose_network(const Experiment& experiment, const ImageIndex& images);
 
+/// Refuses what this build or this machine does not have.
+void require_available(const Experiment& experiment);
+
 /// The one place that names concrete backends.
 [[nodiscard]] std::unique_ptr<Backend> choose_backend(const Experiment& experiment,
                                                       const RankMap& rank);
@@ -31,12 +34,13 @@ namespace layerledger {
                                                          const Network& network,
                                                          const Communicator& world);
 
+/// `iterations_per_epoch` is 0 where there are no epochs.
 [[nodiscard]] TrainerOptions trainer_options(const Experiment& experiment, const Network& network,
-                                             const BatchSource& source, const Communicator& world);
+                                             std::int64_t iterations_per_epoch,
+                                             const Communicator& world);
 
 /// Refuses a batch whose estimated memory exceeds what the rank may use, naming the largest batch
 /// that fits.
-void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
-                    const TrainerOptions& options);
+void require_memory(const Experiment& experiment, const Network& network, const Backend& backend);
 
 }  // namespace layerledger

@@ -22,8 +22,7 @@ namespace {
 /// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
 /// that a mistake is reported once. Empty where the command line asked for a text only.
 std::optional<Experiment> read_settings(const Communicator& world,
-                                        const std::vector<std::string>& arguments,
-                                        bool& dry_run) {
+                                        const std::vector<std::string>& arguments, bool& dry_run) {
     std::string ini;
     bool go_on = true;
     Experiment experiment;
@@ -81,11 +80,13 @@ Job set_up(const Communicator& world, Experiment experiment) {
     log::set_rank(world.rank(), job.rank.host);
     job.images = find_images(world, job.experiment.data);
     world.agree([&] {
+        require_available(job.experiment);
         job.network = choose_network(job.experiment, job.images);
         job.backend = choose_backend(job.experiment, job.rank);
+        require_memory(job.experiment, *job.network, *job.backend);
         job.source = choose_source(job.experiment, job.images, *job.network, world);
-        job.options = trainer_options(job.experiment, *job.network, *job.source, world);
-        require_memory(job.experiment, *job.network, *job.backend, job.options);
+        job.options = trainer_options(job.experiment, *job.network,
+                                      job.source->iterations_per_epoch(), world);
     });
     return job;
 }
@@ -107,9 +108,9 @@ std::optional<Validation> validate_at_end(const Job& job, Trainer& trainer,
     if (job.images.val.empty() || !job.experiment.train.validate) {
         return std::nullopt;
     }
-    const auto source = make_validation_source(
-        job.images, job.experiment.data, job.network->input(), job.options.compile.batch,
-        {world.rank(), world.size()});
+    const auto source =
+        make_validation_source(job.images, job.experiment.data, job.network->input(),
+                               job.options.compile.batch, {world.rank(), world.size()});
     return validate(*job.network, trainer.ops(), *source, world);
 }
 

@@ -81,7 +81,6 @@ std::vector<Setting> make_table() {
     experiment.add("name", &E::name, FileName{}, "names the run and its file");
     experiment.add("seed", &E::seed, Whole<std::uint64_t>{},
                    "seed of parameters, order of images and dropout");
-    experiment.add("repetitions", &E::repetitions, at_least(1), "how often to run it all");
 
     using N = NetworkSettings;
     Section network(table, "network", &Experiment::network);
@@ -101,7 +100,6 @@ std::vector<Setting> make_table() {
         Choice<DataSource>{{{"synthetic", DataSource::synthetic}, {"folder", DataSource::folder}}},
         "random images or a folder of JPEG files");
     data.add("root", &D::root, Text{}, "folder with train/ and val/, in them one folder a class");
-    data.add("remote", &D::remote, Text{}, "where data.root is fetched from");
     data.add("classes", &D::classes, List{}, "folder names of the classes to use; empty: all");
     data.add("workers", &D::workers, from_to(1, 1'024), "decoding threads per rank");
     data.add("on_error", &D::on_error,
@@ -131,9 +129,6 @@ std::vector<Setting> make_table() {
               "epochs in which the learning rate rises from 0");
     train.add("precision", &T::precision, OneOf{{"fp32", "tf32", "bf16"}}, "of the arithmetic");
     train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
-    train.add("checkpoint_every", &T::checkpoint_every, at_least(0),
-              "iterations between checkpoints; 0: none");
-    train.add("resume", &T::resume, Text{}, "none, auto or a checkpoint file");
     train.add("digest_every", &T::digest_every, at_least(1),
               "iterations between comparisons of the ranks' parameters");
     train.add("validate", &T::validate, Flag{}, "validate after training where there is a val/");

@@ -34,11 +34,6 @@ private:
     int fd_;
 };
 
-[[noreturn]] void refuse(const std::string& path, int reason) {
-    throw Error(ExitCode::cannot_create, text("cannot write '", path, "' (", std::strerror(reason),
-                                              ") choose another output.directory or output.file"));
-}
-
 bool means_full(int reason) {
     return reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
 }
@@ -64,38 +59,34 @@ void prepare(const std::string& path, bool overwrite, std::uint64_t bytes) {
     }
 
     const std::string trial = path + ".part";
-    {
-        const Descriptor file(trial, O_WRONLY | O_CREAT | O_TRUNC);
-        if (!file.is_open()) {
-            refuse(path, errno);
-        }
+    std::string reason;
+    if (const Descriptor file(trial, O_WRONLY | O_CREAT | O_TRUNC); !file.is_open()) {
+        reason = std::strerror(errno);
     }
-    try {
-        reserve(trial, bytes);
-    } catch (const Error&) {
+    if (reason.empty()) {
+        reason = reserve(trial, bytes);
         fs::remove(trial, failure);
-        throw;
     }
-    fs::remove(trial, failure);
+    LL_VALIDATE(reason.empty(), ExitCode::cannot_create,
+                text("cannot write '", path, "' (", reason,
+                     ") choose another output.directory or output.file"));
 }
 
-void reserve(const std::string& path, std::uint64_t size) {
+std::string reserve(const std::string& path, std::uint64_t size) {
     const Descriptor file(path, O_WRONLY);
     if (!file.is_open()) {
-        refuse(path, errno);
+        return std::strerror(errno);
     }
     const off_t before = ::lseek(file.get(), 0, SEEK_END);
-    if (::fallocate(file.get(), 0, 0, static_cast<off_t>(size)) == 0) {
-        return;
+    if (::fallocate(file.get(), 0, 0, static_cast<off_t>(size)) == 0 || !means_full(errno)) {
+        return "";
     }
     const int reason = errno;
-    if (means_full(reason)) {
-        // What was taken before the disk was full is of no use to us and may be to others.
-        if (::ftruncate(file.get(), before) != 0) {
-            refuse(path, errno);
-        }
-        refuse(path, reason);
+    // What was taken before the disk was full is of no use to us and may be to others.
+    if (::ftruncate(file.get(), before) != 0) {
+        return std::strerror(errno);
     }
+    return std::strerror(reason);
 }
 
 bool is_locked_by_readers_at_most(const std::string& path) {

@@ -11,9 +11,9 @@ namespace layerledger::disk {
 void prepare(const std::string& path, bool overwrite, std::uint64_t bytes);
 
 /// Reserves room up to `size` bytes from the beginning of the file, so that a full disk shows
-/// before HDF5 has begun to change anything. Throws Error{cannot_create} where there is too little.
-/// File systems that cannot reserve are trusted.
-void reserve(const std::string& path, std::uint64_t size);
+/// before HDF5 has begun to change anything. Returns why there is none; empty where there is. File
+/// systems that cannot reserve are trusted.
+[[nodiscard]] std::string reserve(const std::string& path, std::uint64_t size);
 
 /// Whether a lock on the file, if any, belongs to readers. True where locks do not exist.
 [[nodiscard]] bool is_locked_by_readers_at_most(const std::string& path);

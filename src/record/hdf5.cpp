@@ -303,7 +303,7 @@ Element File::element(const std::string& dataset) const {
     return Element::other;
 }
 
-void File::grow(const std::string& dataset, unsigned long long rows) {
+void File::set_rows(const std::string& dataset, unsigned long long rows) {
     const DatasetId open = open_dataset(id_, dataset);
     const SpaceId space(H5Dget_space(open), "H5Dget_space");
     Extent extent = extent_of(space);

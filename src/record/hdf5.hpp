@@ -78,7 +78,8 @@ public:
     /// Empty where the dataset is not chunked.
     [[nodiscard]] Extent chunk(const std::string& dataset) const;
     [[nodiscard]] Element element(const std::string& dataset) const;
-    void grow(const std::string& dataset, unsigned long long rows);
+    /// Changes the extent along the first dimension.
+    void set_rows(const std::string& dataset, unsigned long long rows);
 
     template <class T>
     void write(const std::string& dataset, std::span<const T> values,

@@ -93,7 +93,7 @@ void IterationArrays::write(hdf5::File& file, const RecordBlock& block, std::uin
                             std::int64_t epoch_ns) const {
     const std::uint64_t iterations = block.iterations();
     for_each_variable(extents_, [&](const schema::Variable& variable) {
-        file.grow(std::string(variable.name), first_row + iterations);
+        file.set_rows(std::string(variable.name), first_row + iterations);
     });
     for (const schema::IterationVariable& variable : schema::iteration_variables()) {
         write_slab(file, variable, first_row, variable.values(block, layout_));

@@ -87,4 +87,18 @@ void build_run_file(const std::string& path, const RunDescription& description,
     }
 }
 
+void drop_uncommitted_rows(hdf5::File& file) {
+    const std::string iteration(schema::name(schema::Dim::iteration));
+    const auto committed =
+        static_cast<std::uint64_t>(file.integer_attribute("/", "committed_iterations").value_or(0));
+    for (const std::string& dataset : file.datasets("/")) {
+        const hdf5::Extent extent = file.extent(dataset);
+        const bool is_over_iterations =
+            dataset == iteration || (!extent.empty() && file.scale_of(dataset, 0) == iteration);
+        if (is_over_iterations && extent.front() > committed) {
+            file.set_rows(dataset, committed);
+        }
+    }
+}
+
 }  // namespace layerledger

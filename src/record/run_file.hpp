@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "hdf5.hpp"
 #include "layerledger/record/run_description.hpp"
 
 namespace layerledger {
@@ -13,5 +14,8 @@ namespace layerledger {
 /// renamed, so that a kill never leaves half of it.
 void build_run_file(const std::string& path, const RunDescription& description,
                     std::size_t block_iterations);
+
+/// Takes away rows beyond `committed_iterations` that a broken-off commit has left.
+void drop_uncommitted_rows(hdf5::File& file);
 
 }  // namespace layerledger

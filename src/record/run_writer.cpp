@@ -60,6 +60,7 @@ std::size_t bytes_of(const RecordBlock& block) {
 
 struct RunWriter::State {
     std::string path;
+    bool overwrite;
     RunDescription description;
     RecordLayout layout;
     std::size_t block_iterations = 0;       ///< 0: as many as the first block has
@@ -79,8 +80,11 @@ struct RunWriter::State {
     std::int64_t skipped_images = 0;
     std::int64_t dropped_spans = 0;
 
-    State(std::string file, const RunDescription& run)
-        : path(std::move(file)), description(run), layout(run.extents()) {}
+    State(std::string file, const RunDescription& run, bool may_overwrite)
+        : path(std::move(file)),
+          overwrite(may_overwrite),
+          description(run),
+          layout(run.extents()) {}
 
     void build(std::size_t chunk_iterations);
     void take(RecordBlock block);
@@ -92,7 +96,9 @@ struct RunWriter::State {
 };
 
 void RunWriter::State::build(std::size_t chunk_iterations) {
+    disk::prepare(path, overwrite, bytes_of_description(description) + spare_bytes);
     build_run_file(path, description, chunk_iterations);
+    overwrite = true;  // from here on the file is ours
     if (chunk_iterations > 0) {
         arrays.emplace(description, chunk_iterations);
     }
@@ -103,11 +109,7 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
 /// the next commit says so.
 void RunWriter::State::after_close() {
     end_of_data = std::filesystem::file_size(path);
-    try {
-        disk::reserve(path, end_of_data + spare_bytes);
-    } catch (const Error&) {
-        return;
-    }
+    static_cast<void>(disk::reserve(path, end_of_data + spare_bytes));
 }
 
 void RunWriter::State::take(RecordBlock block) {
@@ -133,8 +135,9 @@ void RunWriter::State::commit_next() {
         build(block_iterations > 0 ? block_iterations : block.iterations());
     }
     const auto first_row = static_cast<std::uint64_t>(committed);
-    disk::reserve(path,
-                  end_of_data + arrays->growth_bytes(first_row, block.iterations()) + spare_bytes);
+    const std::uint64_t growth = arrays->growth_bytes(first_row, block.iterations());
+    const std::string no_room = disk::reserve(path, end_of_data + growth + spare_bytes);
+    LL_VALIDATE(no_room.empty(), ExitCode::data_lost, no_room);
     hdf5::File file = open_for_commit(path);
     arrays->write(file, block, first_row, *epoch_ns);
     file.flush();
@@ -182,6 +185,7 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         if (validation) {
             write_facts(file, *validation);
         }
+        drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
         file.set_attribute("/", "dropped_spans", dropped_spans);
         file.set_attribute("/", "dropped_iterations", dropped);
@@ -196,8 +200,7 @@ bool RunWriter::State::try_write_end(RunStatus status) {
 }
 
 RunWriter::RunWriter(std::string path, const RunDescription& description, bool overwrite)
-    : state_(std::make_unique<State>(std::move(path), description)) {
-    disk::prepare(state_->path, overwrite, bytes_of_description(description) + spare_bytes);
+    : state_(std::make_unique<State>(std::move(path), description, overwrite)) {
     state_->build(0);
 }
 
@@ -295,6 +298,7 @@ void mark_failed(const std::string& path) noexcept {
         }
         hdf5::File file = open_for_commit(path);
         if (file.text_attribute("/", "status") == schema::name(RunStatus::running)) {
+            drop_uncommitted_rows(file);
             file.set_attribute("/", "status", schema::name(RunStatus::failed));
         }
         file.close();

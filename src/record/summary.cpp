@@ -6,6 +6,7 @@
 #include "facts.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
+#include "median.hpp"
 #include "open_run_file.hpp"
 #include "row_reader.hpp"
 #include "schema.hpp"
@@ -14,19 +15,6 @@ namespace layerledger {
 namespace {
 
 constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
-
-/// Median of the values that are there; reorders them and drops the absent.
-template <class Number>
-double median(std::vector<Number>& values) {
-    std::erase_if(values, [](Number value) { return std::isnan(value); });
-    if (values.empty()) {
-        return no_value;
-    }
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    const double upper = *middle;
-    return values.size() % 2 == 1 ? upper : (upper + *std::max_element(values.begin(), middle)) / 2;
-}
 
 class Mean {
 public:

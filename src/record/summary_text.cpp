@@ -6,11 +6,12 @@
 #include "layerledger/base/phase.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
+#include "median.hpp"
 
 namespace layerledger {
 namespace {
 
-constexpr int number_width = 11;
+constexpr int number_width = 13;
 constexpr int bar_width = 20;
 
 /// "-" where there is no value.
@@ -163,34 +164,39 @@ void add_activities(Table& table, const RunSummary& run) {
         .end(text("  in the worst iteration ", shown(run.unaccounted_worst_percent, 2), " %"));
 }
 
-void add_notes(Table& table, const RunSummary& run) {
-    table.name("all-reduce")
-        .end(text(milliseconds(run.allreduce_hidden_us), " ms more hidden under the layers' work"));
-    if (run.overhead) {
-        const OverheadRecord& overhead = *run.overhead;
-        table.name("overhead")
-            .end(text(shown(overhead.percent, 2),
-                      " % of the iteration by profiling (95 % interval ", shown(overhead.low, 2),
-                      " to ", shown(overhead.high, 2), ", ", overhead.pairs,
-                      " pairs), measurement ", shown(overhead.measurement_percent, 2), " %"));
-    }
-    if (run.rank.empty() || run.slowest_rank >= run.ranks) {
-        return;
+/// Which rank makes the others wait, and by how much.
+std::string slowest_rank_text(const RunSummary& run) {
+    if (run.slowest_rank >= run.ranks || run.ranks != std::ssize(run.rank)) {
+        return "-";
     }
     const RankSummary& slowest = run.rank[static_cast<std::size_t>(run.slowest_rank)];
+    if (std::isnan(slowest.compute_us)) {
+        return "-";
+    }
     std::vector<double> compute_us;
     for (const RankSummary& rank : run.rank) {
         compute_us.push_back(rank.compute_us);
     }
-    const auto middle = compute_us.begin() + static_cast<std::ptrdiff_t>(compute_us.size() / 2);
-    std::ranges::nth_element(compute_us, middle);
-    const double more = slowest.compute_us / *middle - 1;
-    table.name("slowest rank")
-        .end(std::isnan(slowest.compute_us)
-                 ? "-"
-                 : text(run.slowest_rank, " on ", slowest.host, ": ",
-                        milliseconds(slowest.compute_us), " ms in its layers, ",
-                        shown(more, 2, 100), " % more than the median rank"));
+    const std::string who = text(run.slowest_rank, " on ", slowest.host, ": ",
+                                 milliseconds(slowest.compute_us), " ms in its layers");
+    const double more = slowest.compute_us / median(compute_us) - 1;
+    return run.ranks == 1 ? who : text(who, ", ", shown(more, 2, 100), " % above the median rank");
+}
+
+void add_notes(Table& table, const RunSummary& run) {
+    const double hidden_us = run.allreduce_hidden_us;
+    table.name("hidden all-reduce")
+        .end(std::isnan(hidden_us) ? "-"
+                                   : text(milliseconds(hidden_us), " ms under the layers' work"));
+    table.name("slowest rank").end(slowest_rank_text(run));
+    if (run.overhead) {
+        const OverheadRecord& overhead = *run.overhead;
+        table.name("cost of profiling")
+            .end(text(shown(overhead.percent, 2), " % of the iteration (95 % interval ",
+                      shown(overhead.low, 2), " to ", shown(overhead.high, 2), ", ", overhead.pairs,
+                      " pairs), of which measurement ", shown(overhead.measurement_percent, 2),
+                      " %"));
+    }
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ from runs import ENVIRONMENT
 
 def ranks_of(mpirun):
     """Process ids of the ranks: mpirun's children that run layerledger."""
-    children = pathlib.Path(f"/proc/{mpirun}/task/{mpirun}/children").read_text().split()
+    children = [child for list in pathlib.Path(f"/proc/{mpirun}/task").glob("*/children")
+                for child in list.read_text().split()]
     return [int(child) for child in children
             if "layerledger" in pathlib.Path(f"/proc/{child}/comm").read_text()]
 

@@ -43,6 +43,7 @@ TEST_P(ConvolutionConformance, MatchesTheReferenceInAllDirections) {
         {"rectifier", 2, {16, 7, 7}, {24, {.kernel = 3, .padding = 1}, 1, true, true}},
         {"rectifier without bias", 2, {3, 7, 7}, {16, {.kernel = 3}, 1, false, true}},
         {"one image", 1, {4, 5, 5}, {8, {.kernel = 3}}},
+        {"64 channels, 3x3, no padding", 4, {64, 11, 13}, {96, {.kernel = 3}, 1, true, true}},
         {"many channels, 3x3, stride 1",
          4,
          {128, 14, 14},

@@ -80,6 +80,11 @@ void Harness::backward() {
     for (std::size_t i = network_.layers().size(); i-- > 0;) {
         ops_->backward(network_.layers()[i].id);
     }
+    if (options_.precision != Precision::fp32) {
+        for (const Op& op : network_.ops()) {
+            reference_.adopt(op.id, ops_->output(op.id));
+        }
+    }
     reference_.backward();
 }
 

@@ -1,7 +1,7 @@
 #include "support/sample_run.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 
 #include "layerledger/base/phase.hpp"
 #include "layerledger/base/text.hpp"
@@ -91,8 +91,7 @@ IterationMetrics sample_metrics(std::int64_t iteration, std::size_t rank) {
 
 IterationFacts sample_facts(std::int64_t iteration) {
     const auto epoch = static_cast<std::int32_t>(iteration / 4);
-    return {iteration, epoch, 0.5F / static_cast<float>(1 << epoch), iteration < 2,
-            iteration % 4 != 3};
+    return {iteration, epoch, std::ldexp(0.5F, -epoch), iteration < 2, iteration % 4 != 3};
 }
 
 RecordBlock sample_block(const RunDescription& description, std::int64_t first, std::size_t count) {

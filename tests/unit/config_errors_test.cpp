@@ -113,9 +113,8 @@ TEST_P(Range, EndsWhereItShould) {
 
 INSTANTIATE_TEST_SUITE_P(
     Settings, Range,
-    testing::Values(Bound{"experiment.seed", "0", "-1"}, Bound{"experiment.repetitions", "1", "0"},
-                    Bound{"network.classes", "0", "-1"}, Bound{"data.workers", "1", "0"},
-                    Bound{"train.batch_size", "1", "0"},
+    testing::Values(Bound{"experiment.seed", "0", "-1"}, Bound{"network.classes", "0", "-1"},
+                    Bound{"data.workers", "1", "0"}, Bound{"train.batch_size", "1", "0"},
                     Bound{"train.batch_size", "1000000", "1000001"},
                     Bound{"train.epochs", "9223372036854775807", "9223372036854775808"},
                     Bound{"train.learning_rate", "1e-9", "0"}, Bound{"train.momentum", "0", "-0.1"},

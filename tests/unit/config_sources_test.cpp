@@ -65,13 +65,13 @@ TEST(ConfigFiles, MayHoldCommentsQuotesDottedKeysAndWindowsLineEnds) {
         "\r\n"
         "[ data ]  # images\r\n"
         "  root=/data/#1   # not a comment before the blank\r\n"
-        "remote = \" a # b \"  # a comment\r\n"
         "[output]\r\n"
+        "directory = \" a # b \"  # a comment\r\n"
         "file = # nothing\r\n");
     const Experiment resolved = experiment({"--config", file.path()});
     EXPECT_EQ(resolved.train.epochs, 2);
     EXPECT_EQ(resolved.data.root, "/data/#1");
-    EXPECT_EQ(resolved.data.remote, " a # b ");
+    EXPECT_EQ(resolved.output.directory, " a # b ");
     EXPECT_EQ(resolved.output.file, "");
 }
 

@@ -22,7 +22,7 @@ TEST(IniText, ReadsBackToTheSameSettings) {
                     "--experiment.seed",     "18446744073709551615",
                     "--data.source",         "folder",
                     "--data.root",           R"( /with "quotes", back\slashes # and hashes )",
-                    "--data.remote",         "\"quoted\"",
+                    "--output.file",         "\"quoted\"",
                     "--data.classes",        "n01440764,with blank",
                     "--train.learning_rate", "0.1000000000000000055",
                     "--train.epsilon",       "1e-300",
@@ -33,7 +33,7 @@ TEST(IniText, ReadsBackToTheSameSettings) {
     EXPECT_EQ(values(read), values(written));
     EXPECT_EQ(read.to_ini(), written.to_ini());
     EXPECT_EQ(read.data.root, R"( /with "quotes", back\slashes # and hashes )");
-    EXPECT_EQ(read.data.remote, "\"quoted\"");
+    EXPECT_EQ(read.output.file, "\"quoted\"");
     EXPECT_EQ(read.train.learning_rate, 0.1);
     EXPECT_EQ(read.train.epsilon, 1e-300);
     EXPECT_EQ(read.sync.bucket_mb, 12345678.9);
@@ -48,7 +48,7 @@ TEST(IniText, HoldsWhatMembersHoldNow) {
 TEST(IniText, IsGroupedBySection) {
     const std::string ini = experiment({}).to_ini();
     EXPECT_TRUE(
-        ini.starts_with("[experiment]\nname = experiment\nseed = 1\nrepetitions = 1\n\n"
+        ini.starts_with("[experiment]\nname = experiment\nseed = 1\n\n"
                         "[network]\narchitecture = alexnet\n"))
         << ini;
 }

@@ -16,7 +16,6 @@ enum class BackendChoice : unsigned char { automatic, cuda, cpu };
 struct ExperimentSettings {
     std::string name = "experiment";
     std::uint64_t seed = 1;
-    std::int64_t repetitions = 1;
 };
 struct NetworkSettings {
     std::string architecture = "alexnet";
@@ -26,8 +25,7 @@ struct NetworkSettings {
 };
 struct DataSettings {
     DataSource source = DataSource::synthetic;
-    std::string root;  ///< folder with train/ and val/, one folder a class
-    std::string remote;
+    std::string root;                  ///< folder with train/ and val/, one folder a class
     std::vector<std::string> classes;  ///< which classes; empty: all
     std::int64_t workers = 1;          ///< decoding threads per rank
     OnError on_error = OnError::abort;
@@ -48,8 +46,6 @@ struct TrainSettings {
     double warmup_epochs = 0;        ///< learning rate rises linearly from 0
     std::string precision = "fp32";  ///< fp32 | tf32 | bf16
     std::int64_t topk = 5;
-    std::int64_t checkpoint_every = 0;
-    std::string resume = "none";
     std::int64_t digest_every = 100;  ///< iterations between comparisons of the ranks' parameters
     bool validate = true;             ///< validate after training where there is a val/ folder
 };

@@ -24,10 +24,9 @@ public:
         const Memory& input = program.tensor(op.inputs[0]).data;
         const Desc plain_input = plain_layout(input.get_desc(), type);
         x_ = program.view(program.converted(input, plain_input, forward_), x_desc_);
-        Desc kept = forward_desc_.weights_desc();
-        kept.data.data_type = dnnl_f32;
         const Memory weights =
-            program.parameter(op.parameters[0], {w, DataType::f32, Tag::ab}, kept).values;
+            program.parameter(op.parameters[0], {w, DataType::f32, Tag::ab}, kept_layout(program))
+                .values;
         const Memory output =
             program.produce(op.id, {batch_dims(batch, op.output), type, Tag::nchw});
         program.add<dnnl::inner_product_forward>(
@@ -49,11 +48,24 @@ public:
     }
 
 private:
-    void assemble_weights(Program& program, const Memory& gradient) {
+    // As for convolutions: fp32, laid out for whoever can use it without a conversion.
+    Desc kept_layout(const Program& program) const {
+        return program.compute_type() == DataType::f32 || program.options().inference_only
+                   ? as_fp32(forward_desc_.weights_desc())
+                   : weights_pass(program).diff_weights_desc();
+    }
+
+    dnnl::inner_product_backward_weights::primitive_desc weights_pass(
+        const Program& program) const {
         const Desc w_fp32(w_any_.dims(), DataType::f32, Tag::any);
-        const dnnl::inner_product_backward_weights::primitive_desc pass(
-            {x_desc_, w_fp32, bias_, y_desc_}, Program::attributes(), program.engine(),
-            forward_desc_);
+        return {{x_desc_, w_fp32, bias_, y_desc_},
+                Program::attributes(),
+                program.engine(),
+                forward_desc_};
+    }
+
+    void assemble_weights(Program& program, const Memory& gradient) {
+        const auto pass = weights_pass(program);
         const Memory& kept = program.parameter(op_.parameters[0]).gradient;
         const bool in_place = pass.diff_weights_desc() == kept.get_desc();
         const Memory result = in_place ? kept : program.allocate(pass.diff_weights_desc());

@@ -32,6 +32,12 @@ using Tag = dnnl::memory::format_tag;
     return {desc.dims(), type, Tag::nchw};
 }
 
+/// The same layout with fp32 elements.
+[[nodiscard]] inline Desc as_fp32(Desc desc) {
+    desc.data.data_type = dnnl_f32;
+    return desc;
+}
+
 [[nodiscard]] inline float* floats(const Memory& memory) {
     return static_cast<float*>(memory.get_data_handle());
 }

@@ -48,11 +48,12 @@ Storage allocate_storage(std::size_t bytes) {
                          " of host memory (out of memory) use a smaller train.batch_size"));
     }
     if (alignment == huge_page) {
-        // Advice only: without huge pages everything works, a little slower.
-        static_cast<void>(madvise(storage.get(), size, MADV_HUGEPAGE));
+        // Advice only: without huge pages everything works, a little slower. The tail, which would
+        // not fill one, stays in small pages.
+        static_cast<void>(madvise(storage.get(), bytes / huge_page * huge_page, MADV_HUGEPAGE));
     }
     // All threads touch it first, so that pages lie near the cores of this rank.
-    for_each_piece(size, [&](std::size_t begin, std::size_t count) {
+    for_each_piece(bytes, [&](std::size_t begin, std::size_t count) {
         std::memset(storage.get() + begin, 0, count);
     });
     return storage;
