@@ -201,7 +201,9 @@ std::vector<std::string> Communicator::gather(const std::string& text) const {
 std::vector<std::uint64_t> Communicator::gather(std::uint64_t value) const {
     const std::vector<std::byte> all = gather(std::as_bytes(std::span(&value, 1)));
     std::vector<std::uint64_t> values(all.size() / sizeof value);
-    std::memcpy(values.data(), all.data(), all.size());
+    if (!all.empty()) {  // null pointers are not for memcpy, whatever the size
+        std::memcpy(values.data(), all.data(), all.size());
+    }
     return values;
 }
 

@@ -75,6 +75,7 @@ void Check::check_attributes() {
             fault("the group ", group, " is missing");
         }
     }
+    is_running_ = status == schema::name(RunStatus::running);
     committed_ =
         std::max<std::int64_t>(0, file_.integer_attribute("/", "committed_iterations").value_or(0));
 }

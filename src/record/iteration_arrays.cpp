@@ -87,6 +87,8 @@ void IterationArrays::create(hdf5::File& file) const {
             schema::create(file, variable, variable.extent(extents_), chunk_of(variable));
         }
     });
+    // From now on set in place, because a commit should not rearrange anything.
+    file.set_attribute(std::string(schema::iteration_start().name), "epoch_ns", std::int64_t{0});
 }
 
 void IterationArrays::write(hdf5::File& file, const RecordBlock& block, std::uint64_t first_row,

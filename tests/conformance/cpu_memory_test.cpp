@@ -1,4 +1,5 @@
 // What compiling takes, against what was announced. On CPUs a process can see its own memory.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -11,6 +12,7 @@ namespace layerledger::conformance {
 namespace {
 
 double resident_bytes() {
+    malloc_trim(0);  // what earlier networks gave back must not serve the next
     std::ifstream file("/proc/self/statm");
     double total = 0;
     double resident = 0;
@@ -26,7 +28,7 @@ void expect_estimate_holds(Backend& backend, const char* architecture,
     const auto ops = backend.compile(network, options, recorder);
     const double taken = resident_bytes() - before;
     const auto estimate = static_cast<double>(backend.estimate_bytes(network, options));
-    EXPECT_NEAR(estimate / taken, 1.0, 0.2) << architecture;
+    EXPECT_NEAR(estimate / taken, 1.0, 0.2) << architecture << " takes " << taken;
 }
 
 TEST(CpuMemory, EstimateIsWithinAFifthOfTheTruth) {

@@ -16,6 +16,8 @@ struct BackendOptions {
 };
 
 /// Sets the number of compute threads of this process and flush-to-zero in each of them.
+/// Threads that wait for each other spin: with more compute threads on a node than cores, start the
+/// job with OMP_WAIT_POLICY=passive, which the OpenMP runtime reads before `main`.
 [[nodiscard]] std::unique_ptr<Backend> make_backend(const BackendOptions& options,
                                                     const RankMap& rank);
 

@@ -1,6 +1,7 @@
 // Max and average pooling over the same geometry.
 #include "compiled_op.hpp"
 #include "convolution.hpp"
+#include "rectifier.hpp"
 
 namespace layerledger::cpu {
 namespace {
@@ -35,7 +36,9 @@ public:
 
     void assemble_backward(Program& program) override {
         const Desc x = program.tensor(op_.inputs[0]).data.get_desc();
-        const Memory& gradient = program.tensor(op_.id).gradient;
+        const Memory gradient = rectified_here(program)
+                                    ? gradient_before_rectifier(program, op_.id, true, backward_)
+                                    : program.tensor(op_.id).gradient;
         const dnnl::pooling_backward::primitive_desc pass(
             {kind_, x, gradient.get_desc(), strides_, kernel_, leading_, trailing_},
             Program::attributes(), program.engine(), forward_desc_);
@@ -47,9 +50,21 @@ public:
         }
         program.add<dnnl::pooling_backward>(backward_, pass, std::move(arguments));
         program.deliver_gradient(op_.inputs[0], result, backward_);
+        if (rectified_here(program)) {
+            program.mark_rectified(op_.inputs[0]);
+        }
     }
 
 private:
+    // A maximum is zero exactly where the rectified value that it came from is, and there are fewer
+    // maxima. So the mask of a rectifier whose output is read here alone is applied here.
+    bool rectified_here(const Program& program) const {
+        const Op& before = program.network().op(op_.inputs[0]);
+        const auto* convolution = std::get_if<Convolution>(&before.attributes);
+        return kind_ == dnnl::algorithm::pooling_max && convolution != nullptr &&
+               convolution->relu && program.network().consumers(before.id).size() == 1;
+    }
+
     const Op& op_;
     dnnl::algorithm kind_;
     Dims strides_, kernel_, leading_, trailing_;

@@ -13,9 +13,10 @@ namespace layerledger::cpu {
 
 /// The output of an operation and the gradient of the loss with respect to it, in one layout.
 struct Tensor {
-    Memory data;                   ///< [N, C, H, W]
-    Memory gradient;               ///< empty where none is needed
-    bool gradient_shared = false;  ///< others read the same memory: it must not be overwritten
+    Memory data;                      ///< [N, C, H, W]
+    Memory gradient;                  ///< empty where none is needed
+    bool gradient_shared = false;     ///< others read the same memory: it must not be overwritten
+    bool gradient_rectified = false;  ///< already zero where a rectifier made the output zero
 };
 
 /// A parameter in the layout of its forward primitive. Addresses are set by `bind`.
@@ -84,11 +85,12 @@ public:
     void deliver_gradient(OpId input, const Memory& gradient, Sequence& sequence);
     /// The same where `gradient` is somebody else's and must stay as it is.
     void deliver_shared_gradient(OpId input, const Memory& gradient, Sequence& sequence);
+    /// The only reader of `input` has applied the mask of its rectifier.
+    void mark_rectified(OpId input) { tensors_.at(input.index()).gradient_rectified = true; }
     /// Adds up what the readers of `id` delivered. From here on the tensor has its gradient.
     void collect_gradient(OpId id, Sequence& sequence);
 
     void finish();
-    void wait() { stream_.wait(); }
     /// Converts at once.
     void reorder_now(Memory from, Memory to);
 

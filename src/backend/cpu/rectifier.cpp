@@ -14,7 +14,7 @@ dnnl::primitive_attr rectified(bool relu) {
 
 Memory gradient_before_rectifier(Program& program, OpId op, bool relu, Sequence& backward) {
     const Tensor& output = program.tensor(op);
-    if (!relu) {
+    if (!relu || output.gradient_rectified) {
         return output.gradient;
     }
     const Desc desc = output.data.get_desc();
