@@ -170,14 +170,18 @@ ExitCode train(const Communicator& world, const std::vector<std::string>& argume
     }
     const std::optional<Validation> validation = validate_at_end(job, *trainer, world);
     const std::int64_t skipped = world.all_reduce_sum(job.source->skipped());
+    const std::int64_t dropped_spans = world.all_reduce_sum(trainer->recorder().dropped());
 
     bool complete = true;
     if (writer) {
         progress.reset();
         writer->set_skipped_images(skipped);
+        writer->set_dropped_spans(dropped_spans);
         if (const auto overhead = trainer->overhead()) {
             writer->set_overhead(overhead_record(*overhead));
         }
+        writer->set_wall_clock({recorder.windows_us(), trainer->wall_clock().elapsed_us,
+                                trainer->wall_clock().paused_us});
         if (validation) {
             writer->set_validation({validation->loss, validation->top1, validation->topk,
                                     validation->images, validation->seconds,

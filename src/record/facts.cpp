@@ -36,6 +36,13 @@ constexpr std::array<NumberFact<ValidationRecord>, 6> validation_facts{{
     {"iteration", "1", "training iterations before the validation", &ValidationRecord::iteration},
 }};
 
+constexpr std::array<NumberFact<WallClockRecord>, 3> wall_clock_facts{{
+    {"windows", "us", "sum of rank 0's iteration times", &WallClockRecord::windows_us},
+    {"elapsed", "us", "first iteration's start to last one's end on another clock",
+     &WallClockRecord::elapsed_us},
+    {"paused", "us", "part of elapsed that is in no iteration", &WallClockRecord::paused_us},
+}};
+
 std::string path_of(std::string_view group, std::string_view name) {
     std::string leaf(name);
     std::ranges::replace(leaf, '/', '_');
@@ -105,6 +112,10 @@ void write_facts(hdf5::File& file, const OverheadRecord& overhead) {
 
 void write_facts(hdf5::File& file, const ValidationRecord& validation) {
     write_all(file, "validation", validation_facts, validation);
+}
+
+void write_facts(hdf5::File& file, const WallClockRecord& wall_clock) {
+    write_all(file, "wall_clock", wall_clock_facts, wall_clock);
 }
 
 std::optional<OverheadRecord> read_overhead(const hdf5::File& file) {

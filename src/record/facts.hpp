@@ -22,6 +22,7 @@ void write_fact(hdf5::File& file, std::string_view group, std::string_view name,
 
 void write_facts(hdf5::File& file, const OverheadRecord& overhead);
 void write_facts(hdf5::File& file, const ValidationRecord& validation);
+void write_facts(hdf5::File& file, const WallClockRecord& wall_clock);
 /// Nothing where the run had none.
 [[nodiscard]] std::optional<OverheadRecord> read_overhead(const hdf5::File& file);
 [[nodiscard]] std::optional<ValidationRecord> read_validation(const hdf5::File& file);

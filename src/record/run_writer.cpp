@@ -77,6 +77,7 @@ struct RunWriter::State {
 
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
+    std::optional<WallClockRecord> wall_clock;
     std::int64_t skipped_images = 0;
     std::int64_t dropped_spans = 0;
 
@@ -185,6 +186,9 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         if (validation) {
             write_facts(file, *validation);
         }
+        if (wall_clock) {
+            write_facts(file, *wall_clock);
+        }
         drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
         file.set_attribute("/", "dropped_spans", dropped_spans);
@@ -250,6 +254,10 @@ void RunWriter::set_overhead(const OverheadRecord& overhead) {
 
 void RunWriter::set_validation(const ValidationRecord& validation) {
     state_->validation = validation;
+}
+
+void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
+    state_->wall_clock = wall_clock;
 }
 
 void RunWriter::set_skipped_images(std::int64_t images) {

@@ -25,7 +25,9 @@ def account(program):
                      network__normalization="none", train__batch_size=batch,
                      train__iterations=iterations, train__digest_every=iterations) as run:
                 share = run.unaccounted_percent()
-                wall = run.file["provenance/wall_clock_difference"][()]
+                clock = run.file["wall_clock"]
+                elapsed = clock["elapsed"][()] - clock["paused"][()]
+                wall = clock["windows"][()] / elapsed - 1
                 print(f"{network} batch {batch}, {ranks} rank(s): unaccounted median "
                       f"{np.median(share):.4f} %, worst {share.max():.4f} % of {share.size} "
                       f"rank-iterations; windows against another clock {wall * 100:+.4f} %",

@@ -89,6 +89,9 @@ class Training(TrainTest):
             self.assertEqual(run.attrs["status"], "complete")
             self.assertEqual(run.attrs["committed_iterations"], 120)
             self.assertEqual(run["epoch"][-1], 19)
+            clock = {name: run["wall_clock"][name][()] for name in ("windows", "elapsed", "paused")}
+            self.assertAlmostEqual(clock["windows"] / (clock["elapsed"] - clock["paused"]), 1,
+                                   delta=0.01)
             self.assertLess(run["loss"][-5:].mean(), 0.5 * run["loss"][:5].mean())
             self.assertEqual(run["validation/images"][()], 15)
             self.assertGreater(run["validation/top1"][()], 0.9)

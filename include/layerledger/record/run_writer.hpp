@@ -34,6 +34,13 @@ struct ValidationRecord {
     std::int64_t iteration = 0;  ///< after how many training iterations
 };
 
+/// The sum of rank 0's iteration windows against a clock that the windows were not made from.
+struct WallClockRecord {
+    double windows_us = 0;
+    double elapsed_us = 0;  ///< from before the first iteration to after the last
+    double paused_us = 0;   ///< of it in pauses, which are in no window
+};
+
 /// Most bytes of rows that wait for a file that cannot be written.
 inline constexpr std::size_t pending_limit_bytes = std::size_t{256} << 20;
 /// How long the end of a run waits for such a file.
@@ -59,6 +66,7 @@ public:
 
     void set_overhead(const OverheadRecord& overhead);
     void set_validation(const ValidationRecord& validation);
+    void set_wall_clock(const WallClockRecord& wall_clock);
     /// Images that could not be read and were replaced, summed over ranks.
     void set_skipped_images(std::int64_t images);
     /// Spans that the recorders had no room for, summed over ranks (see `Recorder::dropped`).
