@@ -91,7 +91,7 @@ void create(hdf5::File& file, const Variable& variable, const hdf5::Extent& exte
             const hdf5::Extent& chunk = {});
 
 /// Groups of facts about the run. A fact is a scalar dataset: a text, or a number with its unit.
-inline constexpr std::array<std::string_view, 5> fact_groups{"provenance", "config", "network",
-                                                             "validation", "overhead"};
+inline constexpr std::array<std::string_view, 6> fact_groups{
+    "provenance", "config", "network", "validation", "overhead", "wall_clock"};
 
 }  // namespace layerledger::schema
