@@ -24,6 +24,14 @@ namespace {
 constexpr std::array<std::string_view, 6> kept_prefixes{"SLURM_", "OMPI_MCA_", "OMP_",
                                                         "NCCL_",  "CUDA_",     "LAYERLEDGER_"};
 
+constexpr std::array<std::string_view, 5> secret_words{"JWT", "TOKEN", "KEY", "SECRET", "PASS"};
+
+bool is_secret(std::string_view name) {
+    return std::any_of(secret_words.begin(), secret_words.end(), [&](std::string_view word) {
+        return name.find(word) != std::string_view::npos;
+    });
+}
+
 std::string kept_environment() {
     std::vector<std::string> kept;
     for (const std::string& line : process_environment()) {
@@ -31,7 +39,8 @@ std::string kept_environment() {
             std::any_of(kept_prefixes.begin(), kept_prefixes.end(),
                         [&](std::string_view prefix) { return line.starts_with(prefix); });
         // Open MPI hands its ranks addresses and keys of the job in such variables.
-        if (known && !line.starts_with("OMPI_MCA_orte_") && !line.starts_with("OMPI_MCA_pmix")) {
+        const bool is_kept = known && !is_secret(std::string_view(line).substr(0, line.find('=')));
+        if (is_kept && !line.starts_with("OMPI_MCA_orte_") && !line.starts_with("OMPI_MCA_pmix")) {
             kept.push_back(line);
         }
     }

@@ -49,10 +49,10 @@ void RunRecorder::iteration_finished(const IterationReport& report) {
 }
 
 void RunRecorder::choose_block(double iteration_us) {
-    const double fitting = std::clamp(commit_us_ / iteration_us, 1.0,
-                                      static_cast<double>(most_iterations_per_block));
-    const auto wanted = static_cast<std::int64_t>(
-        std::min(static_cast<std::size_t>(fitting), largest_block_));
+    const double fitting =
+        std::clamp(commit_us_ / iteration_us, 1.0, static_cast<double>(most_iterations_per_block));
+    const auto wanted =
+        static_cast<std::int64_t>(std::min(static_cast<std::size_t>(fitting), largest_block_));
     block_ = static_cast<std::size_t>(world_.broadcast(wanted));
     if (writer_ != nullptr) {
         writer_->set_block_iterations(block_);

@@ -59,12 +59,12 @@ Shard shard_of(const Communicator& world) {
     return {world.rank(), world.size()};
 }
 
-CompileOptions compile_options(const Experiment& experiment, int rank) {
+CompileOptions compile_options(const Experiment& experiment, std::int64_t classes, int rank) {
     CompileOptions options;
     options.batch = experiment.train.batch_size;
     options.precision = precision_of(experiment.train.precision);
     options.seed = experiment.experiment.seed * 1'000'003 + static_cast<std::uint64_t>(rank);
-    options.topk = experiment.train.topk;
+    options.topk = std::min(experiment.train.topk, classes);
     return options;
 }
 
@@ -72,7 +72,7 @@ CompileOptions compile_options(const Experiment& experiment, int rank) {
 /// optimizer states, and host batches.
 double needed_bytes(const Experiment& experiment, const Network& network, const Backend& backend,
                     std::int64_t batch) {
-    CompileOptions compile = compile_options(experiment, 0);
+    CompileOptions compile = compile_options(experiment, network.classes(), 0);
     compile.batch = batch;
     const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
     const double arenas = static_cast<double>(2 + states) *
@@ -148,9 +148,12 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
     LL_VALIDATE(train.iterations > 0 || per_epoch > 0, ExitCode::configuration,
                 "how long to train is not said (synthetic data has no epochs) set "
                 "train.iterations");
-    LL_VALIDATE(train.topk <= network.classes(), ExitCode::configuration,
-                text("train.topk is ", train.topk, " but the network has only ", network.classes(),
-                     " classes; set train.topk to at most that"));
+
+    if (per_epoch == 0 && (train.schedule == Schedule::step || train.warmup_epochs > 0)) {
+        log::info(
+            "synthetic data has no epochs: train.step_epochs and train.warmup_epochs do not "
+            "change the learning rate");
+    }
 
     TrainerOptions options;
     options.iterations = train.iterations > 0 ? train.iterations : train.epochs * per_epoch;
@@ -174,7 +177,7 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
     options.optimizer.rho = static_cast<float>(train.rho);
     options.optimizer.epsilon = static_cast<float>(train.epsilon);
     options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
-    options.compile = compile_options(experiment, world.rank());
+    options.compile = compile_options(experiment, network.classes(), world.rank());
     return options;
 }
 

@@ -1,9 +1,12 @@
 #include "train_command.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <thread>
 
 #include "command_line.hpp"
 #include "describe_run.hpp"
@@ -103,18 +106,65 @@ void announce(const Job& job, const Communicator& world) {
     }
 }
 
-std::optional<Validation> validate_at_end(const Job& job, Trainer& trainer,
-                                          const Communicator& world) {
-    if (job.images.val.empty() || !job.experiment.train.validate) {
-        return std::nullopt;
+/// What training ended with.
+struct Outcome {
+    std::optional<Validation> validation;
+    std::int64_t skipped_images = 0;  ///< of all ranks
+    std::int64_t dropped_spans = 0;
+};
+
+Outcome run(const Job& job, Trainer& trainer, RunRecorder& recorder, const Communicator& world) {
+    trainer.run(recorder);
+    recorder.flush();
+    Outcome outcome;
+    std::int64_t skipped = job.source->skipped();
+    if (!job.images.val.empty() && job.experiment.train.validate) {
+        const auto source =
+            make_validation_source(job.images, job.experiment.data, job.network->input(),
+                                   job.options.compile.batch, {world.rank(), world.size()});
+        outcome.validation = validate(*job.network, trainer.ops(), *source, world);
+        skipped += source->skipped();
     }
-    const auto source =
-        make_validation_source(job.images, job.experiment.data, job.network->input(),
-                               job.options.compile.batch, {world.rank(), world.size()});
-    return validate(*job.network, trainer.ops(), *source, world);
+    outcome.skipped_images = world.all_reduce_sum(skipped);
+    outcome.dropped_spans = world.all_reduce_sum(trainer.recorder().dropped());
+    return outcome;
 }
 
-ExitCode train(const Communicator& world, const std::vector<std::string>& arguments) {
+/// Writes the end of the run file; false where data was lost.
+bool write_end(RunWriter& writer, const Job& job, const Outcome& outcome, const Trainer& trainer,
+               const RunRecorder& recorder) {
+    writer.set_skipped_images(outcome.skipped_images);
+    writer.set_dropped_spans(outcome.dropped_spans);
+    if (const auto overhead = trainer.overhead()) {
+        writer.set_overhead(overhead_record(*overhead));
+    }
+    writer.set_wall_clock(
+        {recorder.windows_us(), trainer.wall_clock().elapsed_us, trainer.wall_clock().paused_us});
+    if (const auto& validation = outcome.validation) {
+        writer.set_validation({validation->loss, validation->top1, validation->topk,
+                               validation->images, validation->seconds, job.options.iterations});
+    }
+    return writer.finish(RunStatus::complete);
+}
+
+/// Leaves a run file that says "failed". Rank 0 writes it, unless another rank alone knows of the
+/// failure and is about to end the job.
+void mark_the_failure(const std::exception_ptr& failure, RunWriter* writer,
+                      const std::string& path) {
+    if (writer != nullptr) {
+        (void)writer->finish(RunStatus::failed);  // the failure at hand matters more than lost data
+        return;
+    }
+    try {
+        std::rethrow_exception(failure);
+    } catch (const AgreedError&) {
+        // Rank 0 knows.
+    } catch (...) {
+        mark_failed(path);
+    }
+}
+
+ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     bool dry_run = false;
     std::optional<Experiment> experiment = read_settings(world, arguments, dry_run);
     if (!experiment) {
@@ -143,6 +193,9 @@ ExitCode train(const Communicator& world, const std::vector<std::string>& argume
     const RecordLayout layout(description.extents());
     Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);
 
+    world.set_deadline(std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
+
     const std::string path = output_path(job.experiment);
     std::optional<RunWriter> writer;
     std::optional<Progress> progress;
@@ -157,38 +210,20 @@ ExitCode train(const Communicator& world, const std::vector<std::string>& argume
     RunRecorder recorder(world, gather, layout, job.options.iterations,
                          job.experiment.output.commit_seconds, writer ? &*writer : nullptr,
                          progress ? &*progress : nullptr);
+    Outcome outcome;
     try {
-        trainer->run(recorder);
-        recorder.flush();
+        outcome = run(job, *trainer, recorder, world);
     } catch (...) {
-        if (writer) {
-            (void)writer->finish(RunStatus::failed);  // the failure at hand matters more
-        } else {
-            mark_failed(path);  // rank 0 is about to be ended with the job
-        }
+        mark_the_failure(std::current_exception(), writer ? &*writer : nullptr, path);
         throw;
     }
-    const std::optional<Validation> validation = validate_at_end(job, *trainer, world);
-    const std::int64_t skipped = world.all_reduce_sum(job.source->skipped());
-    const std::int64_t dropped_spans = world.all_reduce_sum(trainer->recorder().dropped());
-
     bool complete = true;
     if (writer) {
         progress.reset();
-        writer->set_skipped_images(skipped);
-        writer->set_dropped_spans(dropped_spans);
-        if (const auto overhead = trainer->overhead()) {
-            writer->set_overhead(overhead_record(*overhead));
+        complete = write_end(*writer, job, outcome, *trainer, recorder);
+        if (complete) {
+            std::cout << to_text(summarize(path));
         }
-        writer->set_wall_clock({recorder.windows_us(), trainer->wall_clock().elapsed_us,
-                                trainer->wall_clock().paused_us});
-        if (validation) {
-            writer->set_validation({validation->loss, validation->top1, validation->topk,
-                                    validation->images, validation->seconds,
-                                    job.options.iterations});
-        }
-        complete = writer->finish(RunStatus::complete);
-        std::cout << to_text(summarize(path));
     }
     // Nobody leaves while rank 0 still writes: a launcher may end the job with the first rank.
     complete = world.broadcast(static_cast<std::int64_t>(complete)) != 0;
@@ -197,9 +232,23 @@ ExitCode train(const Communicator& world, const std::vector<std::string>& argume
 
 }  // namespace
 
+namespace {
+
+/// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
+/// once the lowest speaks: its abort silences the others before their turn comes.
+[[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what) {
+    constexpr std::chrono::milliseconds turn{250};
+    constexpr int turns = 20;
+    std::this_thread::sleep_for(std::min(world.rank(), turns) * turn);
+    log::error(text("rank ", world.rank(), ": ", one_line(what)));
+    abort_job(code);
+}
+
+}  // namespace
+
 ExitCode run_train_command(int& argc, char**& argv, const std::vector<std::string>& arguments) {
     const MpiSession session(argc, argv);
-    const Communicator world = Communicator::world();
+    Communicator world = Communicator::world();
     try {
         return train(world, arguments);
     } catch (const AgreedError& error) {
@@ -208,11 +257,9 @@ ExitCode run_train_command(int& argc, char**& argv, const std::vector<std::strin
         }
         return error.code();
     } catch (const Error& error) {
-        log::error(text("rank ", world.rank(), ": ", one_line(error.what())));
-        abort_job(error.code());
+        give_up(world, error.code(), error.what());
     } catch (const std::exception& error) {
-        log::error(text("rank ", world.rank(), ": ", one_line(error.what())));
-        abort_job(ExitCode::internal);
+        give_up(world, ExitCode::internal, error.what());
     }
 }
 

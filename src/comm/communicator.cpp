@@ -81,12 +81,6 @@ Communicator Communicator::node() const {
     return Communicator(std::make_unique<Handle>(shared));
 }
 
-void Communicator::barrier() const {
-    if (handle_) {
-        LL_MPI(MPI_Barrier(handle_->comm));
-    }
-}
-
 void Communicator::barrier(std::chrono::nanoseconds deadline, const std::string& what) const {
     if (!handle_) {
         return;
@@ -126,6 +120,7 @@ void Communicator::all_reduce_sum(std::span<float> values) const {
     if (!handle_) {
         return;
     }
+    meet();
     for (std::size_t begin = 0; begin < values.size(); begin += piece) {
         const auto count = static_cast<int>(std::min(piece, values.size() - begin));
         LL_MPI(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, MPI_FLOAT, MPI_SUM,
@@ -134,15 +129,19 @@ void Communicator::all_reduce_sum(std::span<float> values) const {
 }
 
 double Communicator::all_reduce_sum(double value) const {
+    meet();
     return handle_ ? all_reduce_one(handle_->comm, value, MPI_DOUBLE, MPI_SUM) : value;
 }
 std::int64_t Communicator::all_reduce_sum(std::int64_t value) const {
+    meet();
     return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_SUM) : value;
 }
 std::int64_t Communicator::all_reduce_max(std::int64_t value) const {
+    meet();
     return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MAX) : value;
 }
 std::int64_t Communicator::all_reduce_min(std::int64_t value) const {
+    meet();
     return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MIN) : value;
 }
 
@@ -150,6 +149,7 @@ void Communicator::broadcast(std::span<std::byte> bytes) const {
     if (!handle_) {
         return;
     }
+    meet();
     for (std::size_t begin = 0; begin < bytes.size(); begin += piece) {
         const auto count = static_cast<int>(std::min(piece, bytes.size() - begin));
         LL_MPI(MPI_Bcast(bytes.data() + begin, count, MPI_BYTE, 0, handle_->comm));
@@ -172,6 +172,7 @@ std::vector<std::byte> Communicator::gather(std::span<const std::byte> bytes) co
         return {bytes.begin(), bytes.end()};
     }
     LL_EXPECT(bytes.size() <= piece);
+    meet();
     const auto count = static_cast<int>(bytes.size());
     std::vector<std::byte> all(is_root() ? bytes.size() * static_cast<std::size_t>(size_) : 0);
     LL_MPI(

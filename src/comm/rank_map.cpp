@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <set>
@@ -40,21 +41,49 @@ std::string affinity_mask() {
     return mask;
 }
 
-/// The kernel's estimate of memory that programs can take without swapping.
+/// What one control group (version 2) still allows; no limit where it names none.
+std::size_t group_allowance_bytes(const std::filesystem::path& group) {
+    std::size_t limit = 0;
+    std::size_t used = 0;
+    std::ifstream max_file(group / "memory.max");
+    std::ifstream current_file(group / "memory.current");
+    if (!(max_file >> limit)) {  // no such file, or the word "max"
+        return std::numeric_limits<std::size_t>::max();
+    }
+    current_file >> used;  // the root of a hierarchy has none
+    return limit - std::min(limit, used);
+}
+
+/// The least that any control group around this process allows, from its own up to the root.
+std::size_t allowance_bytes(const std::filesystem::path& root) {
+    std::size_t allowance = std::numeric_limits<std::size_t>::max();
+    std::ifstream membership("/proc/self/cgroup");
+    for (std::string line; std::getline(membership, line);) {
+        if (line.rfind("0::/", 0) != 0) {
+            continue;  // a hierarchy of version 1
+        }
+        for (std::filesystem::path group = line.substr(4);; group = group.parent_path()) {
+            allowance = std::min(allowance, group_allowance_bytes(root / group));
+            if (group.empty()) {
+                break;
+            }
+        }
+    }
+    return allowance;
+}
+
+/// The kernel's estimate of memory that programs can take without swapping, within the limits of
+/// the control groups.
 std::size_t available_bytes() {
-    std::size_t available = std::numeric_limits<std::size_t>::max();
+    std::size_t available = allowance_bytes("/sys/fs/cgroup");
     std::ifstream meminfo("/proc/meminfo");
     for (std::string key, unit; meminfo >> key;) {
         std::size_t kibibytes = 0;
         meminfo >> kibibytes;
         std::getline(meminfo, unit);
         if (key == "MemAvailable:") {
-            available = kibibytes * 1024;
+            available = std::min(available, kibibytes * 1024);
         }
-    }
-    std::size_t limit = 0;
-    if (std::ifstream cgroup("/sys/fs/cgroup/memory.max"); cgroup >> limit) {
-        available = std::min(available, limit);
     }
     return available;
 }

@@ -69,6 +69,14 @@ Real positive() {
 Real not_negative() {
     return {};
 }
+/// A positive number that products and durations made from it still hold.
+Real positive_below(double high) {
+    return {.low = 0, .low_included = false, .high = high};
+}
+
+constexpr double most_seconds = 1e7;  // a third of a year
+constexpr std::int64_t most_epochs = 1'000'000;
+constexpr std::int64_t most_iterations = 1'000'000'000'000;
 Real fraction() {
     return {.low = 0, .low_included = true, .high = 1};
 }
@@ -87,7 +95,7 @@ std::vector<Setting> make_table() {
     network.add("architecture", &N::architecture, Text{},
                 "a name that 'layerledger networks' lists");
     network.add("classes", &N::classes, from_to(0, 1'000'000),
-                "outputs; 0: as the data has (synthetic: 1000)");
+                "outputs; 0: as the data has (synthetic: the architecture's own)");
     network.add("image_size", &N::image_size, from_to(0, 65'536),
                 "pixels a side; 0: the architecture's own");
     network.add("normalization", &N::normalization, OneOf{{"default", "none", "lrn", "batch"}},
@@ -109,23 +117,25 @@ std::vector<Setting> make_table() {
     using T = TrainSettings;
     Section train(table, "train", &Experiment::train);
     train.add("batch_size", &T::batch_size, from_to(1, 1'000'000), "images per rank and iteration");
-    train.add("epochs", &T::epochs, at_least(1), "passes over the training images");
-    train.add("iterations", &T::iterations, at_least(0), "0: as many as the epochs have");
+    train.add("epochs", &T::epochs, from_to(1, most_epochs), "passes over the training images");
+    train.add("iterations", &T::iterations, from_to(0, most_iterations),
+              "0: as many as the epochs have");
     train.add("optimizer", &T::optimizer, OneOf{{"sgd", "momentum", "adagrad", "adadelta"}},
               "how gradients change parameters");
     train.add("learning_rate", &T::learning_rate, positive(), "before schedule and warm-up");
     train.add("momentum", &T::momentum, fraction(), "of the optimizer momentum");
     train.add("rho", &T::rho, fraction(), "decay of adadelta's averages");
     train.add("epsilon", &T::epsilon, positive(), "of adagrad and adadelta");
-    train.add("weight_decay", &T::weight_decay, not_negative(), "L2 penalty on weights");
+    train.add("weight_decay", &T::weight_decay, not_negative(), "L2 penalty on all parameters");
     train.add("schedule", &T::schedule,
               Choice<Schedule>{{{"constant", Schedule::constant},
                                 {"step", Schedule::step},
                                 {"cosine", Schedule::cosine}}},
               "how the learning rate changes");
     train.add("step_factor", &T::step_factor, positive(), "step: learning rate times this ...");
-    train.add("step_epochs", &T::step_epochs, at_least(1), "step: ... every so many epochs");
-    train.add("warmup_epochs", &T::warmup_epochs, not_negative(),
+    train.add("step_epochs", &T::step_epochs, from_to(1, most_epochs),
+              "step: ... every so many epochs");
+    train.add("warmup_epochs", &T::warmup_epochs, Real{.high = most_epochs},
               "epochs in which the learning rate rises from 0");
     train.add("precision", &T::precision, OneOf{{"fp32", "tf32", "bf16"}}, "of the arithmetic");
     train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
@@ -141,14 +151,17 @@ std::vector<Setting> make_table() {
                                        {"mpi", CollectiveChoice::mpi}}},
              "who sums the gradients over the ranks");
     sync.add("overlap", &S::overlap, Flag{}, "all-reduce while backward still runs");
-    sync.add("bucket_mb", &S::bucket_mb, positive(), "gradients that travel together, in MB");
-    sync.add("timeout_seconds", &S::timeout_seconds, positive(), "longest wait for another rank");
+    sync.add("bucket_mb", &S::bucket_mb, positive_below(1e6),
+             "gradients that travel together, in MB");
+    sync.add("timeout_seconds", &S::timeout_seconds, positive_below(most_seconds),
+             "longest wait for another rank");
 
     using P = ProfileSettings;
     Section profile(table, "profile", &Experiment::profile);
     profile.add("level", &P::level, OneOf{{"off", "iteration", "layer", "op", "kernel"}},
                 "how finely to time");
-    profile.add("warmup", &P::warmup, at_least(0), "first iterations, flagged and not averaged");
+    profile.add("warmup", &P::warmup, from_to(0, most_iterations),
+                "first iterations, flagged and not averaged");
     profile.add("every", &P::every, at_least(1), "time one iteration in so many");
     profile.add("overhead_check", &P::overhead_check, Flag{},
                 "alternate timed and untimed blocks to measure the cost of timing");
@@ -157,11 +170,13 @@ std::vector<Setting> make_table() {
     Section output(table, "output", &Experiment::output);
     output.add("directory", &O::directory, Text{}, "folder of run files");
     output.add("file", &O::file, Text{}, "run file in it; empty: experiment.name and .h5");
-    output.add("commit_seconds", &O::commit_seconds, positive(), "longest time data stays unsaved");
+    output.add("commit_seconds", &O::commit_seconds, positive_below(most_seconds),
+               "longest time data stays unsaved");
     output.add("overwrite", &O::overwrite, Flag{}, "replace a run file that is there");
     output.add("progress", &O::progress, OneOf{{"auto", "bar", "log", "none"}},
                "auto is bar on a terminal, else log");
-    output.add("progress_seconds", &O::progress_seconds, positive(), "time between lines of a log");
+    output.add("progress_seconds", &O::progress_seconds, positive_below(most_seconds),
+               "time between lines of a log");
 
     using V = DeviceSettings;
     Section device(table, "device", &Experiment::device);

@@ -1,13 +1,20 @@
 #include "batch_loader.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 #include <utility>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
+#include "layerledger/base/text.hpp"
 
 namespace layerledger {
+namespace {
+
+constexpr std::chrono::seconds longest_wait{300};
+
+}  // namespace
 
 BatchLoader::BatchLoader(const std::string& root, const std::vector<ImageIndex::Image>& images,
                          Shape extent, Plan plan, std::int64_t threads)
@@ -28,7 +35,13 @@ LoadedBatch& BatchLoader::next() {
     LL_VALIDATE(plan_.batches < 0 || handed_out_ < plan_.batches, ExitCode::internal,
                 "a batch was asked for after the last one");
     Slot& wanted = slot(handed_out_);
-    ready_.wait(lock, [&] { return failure_ || (handed_out_ < drawing_ && wanted.missing == 0); });
+    const bool is_there = ready_.wait_for(lock, longest_wait, [&] {
+        return failure_ || (handed_out_ < drawing_ && wanted.missing == 0);
+    });
+    LL_VALIDATE(is_there, ExitCode::internal,
+                text("waited ", longest_wait.count(),
+                     " s for a batch of images (the file system hangs) check the folder in "
+                     "data.root"));
     if (failure_) {
         std::rethrow_exception(failure_);
     }

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "batch_loader.hpp"
-#include "counter_random.hpp"
 #include "layerledger/base/contract.hpp"
+#include "layerledger/base/counter_random.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/data/batch_source.hpp"

@@ -2,8 +2,8 @@
 #include <cstddef>
 #include <utility>
 
-#include "counter_random.hpp"
 #include "layerledger/base/contract.hpp"
+#include "layerledger/base/counter_random.hpp"
 #include "layerledger/data/batch_source.hpp"
 
 namespace layerledger {

@@ -183,7 +183,8 @@ void Check::check_iteration_rises() {
     }
 }
 
-/// iteration_time = layers + activities + unaccounted for every profiled iteration.
+/// iteration_time = layers + activities + unaccounted for every profiled iteration, and nothing is
+/// counted twice: then unaccounted would be negative.
 void Check::check_sums() {
     const std::string level = file_.text_attribute("/", "level").value_or("");
     if (level != schema::name(Level::layer) && level != schema::name(Level::op)) {
@@ -191,6 +192,8 @@ void Check::check_sums() {
     }
     // Every term is rounded to a float; a layer's is the sum of a few.
     constexpr double relative_error = 1e-6;
+    // Differences of clock readings, each of which is rounded too.
+    const auto least_unaccounted = [](double iteration_us) { return -(1 + 1e-5 * iteration_us); };
     Rows rows;
     rows.count = static_cast<std::uint64_t>(committed_);
     const auto profiled = file_.read<std::uint8_t>("profiled", hdf5::Slab{{0}, {rows.count}});
@@ -199,6 +202,7 @@ void Check::check_sums() {
         double sum, iteration;
     };
     std::optional<Violation> first;
+    std::optional<Violation> first_double;
     const std::uint64_t columns =
         extents_[schema::index(schema::Dim::layer)] * extents_[schema::index(schema::Dim::phase)];
     std::vector<double> sums;
@@ -224,7 +228,15 @@ void Check::check_sums() {
         const auto activities = file_.read<float>("activity_time", slab);
         for (std::uint64_t i = 0; i < sums.size(); ++i) {
             const std::uint64_t row = i / piece.ranks;
-            if (profiled[row] == 0 || (first && row >= first->row)) {
+            const std::uint64_t rank = piece.first_rank + i % piece.ranks;
+            if (profiled[row] == 0) {
+                continue;
+            }
+            if (unaccounted[i] < least_unaccounted(iteration_time[i]) &&
+                (!first_double || row < first_double->row)) {
+                first_double = {row, rank, unaccounted[i], iteration_time[i]};
+            }
+            if (first && row >= first->row) {
                 continue;
             }
             double sum = sums[i] + unaccounted[i];
@@ -234,7 +246,7 @@ void Check::check_sums() {
             }
             const double difference = std::abs(sum - iteration_time[i]);
             if (!(difference <= relative_error * iteration_time[i])) {
-                first = {row, piece.first_rank + i % piece.ranks, sum, iteration_time[i]};
+                first = {row, rank, sum, iteration_time[i]};
             }
         }
     });
@@ -242,6 +254,13 @@ void Check::check_sums() {
         fault("the account of row ", first->row, ", rank ", first->rank,
               " does not close (layers, activities and unaccounted make ", fixed(first->sum, 3),
               " us of ", fixed(first->iteration, 3), " us)");
+    }
+    if (first_double) {
+        const auto iteration =
+            file_.read<std::int64_t>("iteration", hdf5::Slab{{first_double->row}, {1}});
+        fault("time is counted twice in iteration ", iteration.front(), ", rank ",
+              first_double->rank, " (layers and activities make ", fixed(-first_double->sum, 3),
+              " us more than its ", fixed(first_double->iteration, 3), " us)");
     }
 }
 
@@ -256,6 +275,9 @@ std::vector<std::string> Check::run() {
     if (faults_.empty() && committed_ > 0) {
         check_iteration_rises();
         check_sums();
+    }
+    if (const auto spans = file_.integer_attribute("/", "dropped_spans").value_or(0); spans > 0) {
+        fault(spans, " spans did not fit and are missing: times are too small");
     }
     return faults_;
 }

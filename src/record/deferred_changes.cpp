@@ -57,8 +57,9 @@ void DeferredChanges::overlay(std::uint64_t address, std::span<std::byte> bytes)
 
 bool DeferredChanges::apply(
     const std::function<bool(std::uint64_t, std::span<const std::byte>)>& store) {
-    const bool is_done = std::ranges::all_of(
-        runs_, [&](const auto& run) { return store(run.first, std::span(run.second)); });
+    const bool is_done = !is_withheld_ && std::ranges::all_of(runs_, [&](const auto& run) {
+        return store(run.first, std::span(run.second));
+    });
     if (is_done) {
         runs_.clear();
     }

@@ -22,6 +22,9 @@ public:
     /// Puts what is held back over bytes that were read from the file.
     void overlay(std::uint64_t address, std::span<std::byte> bytes) const;
 
+    /// What the changes point to could not be written: from now on `apply` only returns false.
+    void withhold() noexcept { is_withheld_ = true; }
+
     /// Hands over all changes by rising address, each as it came, and forgets them. Stops where
     /// `store` returns false, keeps all, and returns false.
     [[nodiscard]] bool apply(
@@ -29,6 +32,7 @@ public:
 
 private:
     std::uint64_t end_ = 0;
+    bool is_withheld_ = false;
     std::map<std::uint64_t, std::vector<std::byte>> runs_;  // by address; none overlap
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
@@ -89,9 +90,18 @@ std::string reserve(const std::string& path, std::uint64_t size) {
     return std::strerror(reason);
 }
 
-bool is_locked_by_readers_at_most(const std::string& path) {
-    const Descriptor file(path, O_RDONLY);
-    return file.is_open() && (::flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK);
+SharedLock::SharedLock(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ >= 0 && ::flock(fd_, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        ::close(std::exchange(fd_, -1));
+    }
+}
+
+SharedLock::SharedLock(SharedLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+SharedLock::~SharedLock() {
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
 }
 
 }  // namespace layerledger::disk

@@ -15,7 +15,20 @@ void prepare(const std::string& path, bool overwrite, std::uint64_t bytes);
 /// systems that cannot reserve are trusted.
 [[nodiscard]] std::string reserve(const std::string& path, std::uint64_t size);
 
-/// Whether a lock on the file, if any, belongs to readers. True where locks do not exist.
-[[nodiscard]] bool is_locked_by_readers_at_most(const std::string& path);
+/// A lock such as readers take, which keeps writers away.
+class SharedLock {
+public:
+    /// Does not wait.
+    explicit SharedLock(const std::string& path);
+    SharedLock(SharedLock&& other) noexcept;
+    SharedLock& operator=(SharedLock&&) = delete;
+    ~SharedLock();
+
+    /// False where a writer has the file, or it cannot be opened. True where locks do not exist.
+    [[nodiscard]] bool is_held() const noexcept { return fd_ >= 0; }
+
+private:
+    int fd_;
+};
 
 }  // namespace layerledger::disk

@@ -52,6 +52,9 @@ std::string path_of(std::string_view group, std::string_view name) {
 template <class Record, std::size_t count>
 void write_all(hdf5::File& file, std::string_view group,
                const std::array<NumberFact<Record>, count>& facts, const Record& record) {
+    if (const std::string all = text('/', group); !file.contains(all)) {
+        file.create_group(all);
+    }
     for (const NumberFact<Record>& fact : facts) {
         const std::string path = path_of(group, fact.name);
         std::visit(

@@ -21,6 +21,13 @@ std::vector<T> gather_values(const Communicator& world, std::span<const T> value
     return all;
 }
 
+/// Throws an AgreedError on all ranks, which rank 0 is to say, unless `digest` is the same.
+void require_same(const Communicator& world, std::uint64_t digest, const std::string& problem) {
+    if (!world.is_same_on_all_ranks(digest)) {
+        throw AgreedError(Error(ExitCode::internal, problem), /*met_here=*/world.is_root());
+    }
+}
+
 }  // namespace
 
 std::size_t largest_block(const RecordLayout& layout, int ranks) {
@@ -31,9 +38,9 @@ std::size_t largest_block(const RecordLayout& layout, int ranks) {
 Gather::Gather(const Communicator& world, const RecordLayout& layout, std::uint64_t digest,
                std::int64_t clock_offset_ns)
     : world_(world), layout_(layout), clock_offset_ns_(clock_offset_ns) {
-    LL_VALIDATE(world.is_same_on_all_ranks(digest), ExitCode::internal,
-                "the ranks disagree about what is recorded (their layers, buckets or profile level "
-                "differ) start all ranks with the same settings and the same build");
+    require_same(world, digest,
+                 "the ranks disagree about what is recorded (their layers, buckets or profile "
+                 "level differ) start all ranks with the same settings and the same build");
     // Nothing grows while training runs; pages cost nothing before they are used.
     const std::size_t block = largest_block(layout_, world.size());
     facts_.reserve(block);
@@ -56,8 +63,8 @@ RecordBlock Gather::collect() {
     // Unequal contributions would end in an error deep inside the message passing, or in a hang.
     const std::uint64_t first =
         facts_.empty() ? 0 : static_cast<std::uint64_t>(facts_.front().iteration);
-    LL_VALIDATE(world_.is_same_on_all_ranks((first << 20U) ^ pending()), ExitCode::internal,
-                "the ranks bring different iterations to the gather");
+    require_same(world_, (first << 20U) ^ pending(),
+                 "the ranks bring different iterations to the gather");
     RecordBlock block;
     block.rows = gather_values<float>(world_, rows_);
     block.starts_ns = gather_values<std::int64_t>(world_, starts_ns_);

@@ -224,9 +224,12 @@ herr_t ordered_write(H5FD_t* self, H5FD_mem_t type, hid_t transfer, haddr_t addr
     OrderedFile& of = ordered(self);
     const std::span all(static_cast<const std::byte*>(bytes), size);
     const std::size_t deferred = of.changes.defer(address, all);
-    return deferred == size ? 0
-                            : H5FDwrite(of.file, type, transfer, address + deferred,
-                                        size - deferred, all.data() + deferred);
+    if (deferred < size && H5FDwrite(of.file, type, transfer, address + deferred, size - deferred,
+                                     all.data() + deferred) < 0) {
+        of.changes.withhold();
+        return -1;
+    }
+    return 0;
 }
 
 bool apply_changes(OrderedFile& of, hid_t transfer) {

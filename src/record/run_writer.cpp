@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "disk.hpp"
 #include "facts.hpp"
@@ -24,10 +26,9 @@ using namespace std::chrono_literals;
 /// the last words of a run fit on a disk that has become full.
 constexpr std::uint64_t spare_bytes = std::uint64_t{256} << 10;
 
-/// Opens the file for a commit. A reader's lock usually goes away soon; if it stays, the commit
-/// goes on without locks, because readers see only what is committed. Another writer is never
-/// ignored.
-hdf5::File open_for_commit(const std::string& path) {
+/// Opens the file alone, waiting a moment for a lock to go away; nothing where it stays, or where
+/// the file cannot be opened.
+std::optional<hdf5::File> try_open_locked(const std::string& path) {
     for (const auto nap : {5ms, 20ms}) {
         try {
             return hdf5::File::open(path, hdf5::Access::write, hdf5::Locking::locked);
@@ -35,9 +36,28 @@ hdf5::File open_for_commit(const std::string& path) {
             std::this_thread::sleep_for(nap);
         }
     }
-    return hdf5::File::open(
-        path, hdf5::Access::write,
-        disk::is_locked_by_readers_at_most(path) ? hdf5::Locking::unlocked : hdf5::Locking::locked);
+    return {};
+}
+
+/// The file while a commit goes on; the lock outlives it.
+struct OpenForCommit {
+    std::optional<disk::SharedLock> shared;
+    hdf5::File file;
+};
+
+/// A reader's lock usually goes away soon; if it stays, the commit goes on beside it, because
+/// readers see only what is committed. Another writer is never ignored, and a lock shared with the
+/// readers keeps it away meanwhile.
+OpenForCommit open_for_commit(const std::string& path) {
+    if (std::optional<hdf5::File> file = try_open_locked(path)) {
+        return {{}, std::move(*file)};
+    }
+    std::optional<disk::SharedLock> shared(path);
+    if (shared->is_held()) {
+        hdf5::File file = hdf5::File::open(path, hdf5::Access::write, hdf5::Locking::unlocked);
+        return {std::move(shared), std::move(file)};
+    }
+    return {{}, hdf5::File::open(path, hdf5::Access::write, hdf5::Locking::locked)};
 }
 
 std::uint64_t bytes_of_description(const RunDescription& description) {
@@ -93,6 +113,7 @@ struct RunWriter::State {
     [[nodiscard]] bool try_commit_all();
     [[nodiscard]] bool try_write_end(RunStatus status);
     void warn_once(const std::exception& error);
+    void note_recovery();
     void after_close();
 };
 
@@ -139,7 +160,8 @@ void RunWriter::State::commit_next() {
     const std::uint64_t growth = arrays->growth_bytes(first_row, block.iterations());
     const std::string no_room = disk::reserve(path, end_of_data + growth + spare_bytes);
     LL_VALIDATE(no_room.empty(), ExitCode::data_lost, no_room);
-    hdf5::File file = open_for_commit(path);
+    OpenForCommit open = open_for_commit(path);
+    hdf5::File& file = open.file;
     arrays->write(file, block, first_row, *epoch_ns);
     file.flush();
     const std::int64_t rows = committed + static_cast<std::int64_t>(block.iterations());
@@ -160,7 +182,17 @@ void RunWriter::State::warn_once(const std::exception& error) {
     is_failing = true;
 }
 
+/// After something was written and nothing waits.
+void RunWriter::State::note_recovery() {
+    if (std::exchange(is_failing, false)) {
+        log::info(text("'", path, "' can be written again, no records wait"));
+    }
+}
+
 bool RunWriter::State::try_commit_all() {
+    if (pending.empty()) {
+        return true;
+    }
     try {
         while (!pending.empty()) {
             commit_next();
@@ -169,17 +201,15 @@ bool RunWriter::State::try_commit_all() {
         warn_once(error);
         return false;
     }
-    if (is_failing) {
-        is_failing = false;
-        log::info(text("'", path, "' can be written again, no records wait"));
-    }
+    note_recovery();
     return true;
 }
 
 /// What is known only when the run ends, and the status as its very last word.
 bool RunWriter::State::try_write_end(RunStatus status) {
     try {
-        hdf5::File file = open_for_commit(path);
+        OpenForCommit open = open_for_commit(path);
+        hdf5::File& file = open.file;
         if (overhead) {
             write_facts(file, *overhead);
         }
@@ -196,11 +226,14 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         file.flush();
         file.set_attribute("/", "status", schema::name(status));
         file.close();
-        return true;
     } catch (const std::exception& error) {
         warn_once(error);
         return false;
     }
+    if (pending.empty()) {
+        note_recovery();
+    }
+    return true;
 }
 
 RunWriter::RunWriter(std::string path, const RunDescription& description, bool overwrite)
@@ -304,12 +337,15 @@ void mark_failed(const std::string& path) noexcept {
         if (!hdf5::File::is_hdf5(path)) {
             return;
         }
-        hdf5::File file = open_for_commit(path);
-        if (file.text_attribute("/", "status") == schema::name(RunStatus::running)) {
-            drop_uncommitted_rows(file);
-            file.set_attribute("/", "status", schema::name(RunStatus::failed));
+        std::optional<hdf5::File> file = try_open_locked(path);
+        if (!file) {
+            return;
         }
-        file.close();
+        if (file->text_attribute("/", "status") == schema::name(RunStatus::running)) {
+            drop_uncommitted_rows(*file);
+            file->set_attribute("/", "status", schema::name(RunStatus::failed));
+        }
+        file->close();
     } catch (const std::exception& error) {
         log::warning(text("cannot mark '", path, "' as failed (", error.what(), ")"));
     }

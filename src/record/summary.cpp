@@ -148,8 +148,9 @@ void summarize_iterations(const hdf5::File& file, const Rows& rows, RunSummary& 
                 const std::uint64_t row = rows.chosen[i];
                 series[i] = piece.at(row, rank, 0);
                 slowest[i] = std::fmax(slowest[i], series[i]);
-                worst_percent[i] = std::fmax(
-                    worst_percent[i], unaccounted[row * piece.ranks + rank] / series[i] * 100);
+                // What is counted twice makes it negative and is as wrong.
+                const double unaccounted_us = std::abs(unaccounted[row * piece.ranks + rank]);
+                worst_percent[i] = std::fmax(worst_percent[i], unaccounted_us / series[i] * 100);
             }
             summary.rank[piece.first_rank + rank].iteration_us = median(series);
         }
@@ -236,6 +237,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.committed_iterations = number("committed_iterations");
     summary.skipped_images = number("skipped_images");
     summary.dropped_iterations = number("dropped_iterations");
+    summary.dropped_spans = number("dropped_spans");
     summary.overhead = read_overhead(file);
     summary.validation = read_validation(file);
 

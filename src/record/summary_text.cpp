@@ -97,6 +97,10 @@ void add_header(Table& table, const RunSummary& run) {
     if (run.dropped_iterations > 0) {
         fact("", text(run.dropped_iterations, " more were lost (the file could not be written)"));
     }
+    if (run.dropped_spans > 0) {
+        fact("",
+             text(run.dropped_spans, " spans did not fit and are missing: times are too small"));
+    }
     fact("iteration", text(milliseconds(run.iteration_us), " ms (median of the slowest rank)"));
     fact("throughput", text(shown(run.images_per_second, 1), " images/s"));
     fact("loss", text(shown(run.first_loss, 4), " -> ", shown(run.last_loss, 4)));

@@ -43,13 +43,15 @@ std::optional<Overhead> estimate_overhead(std::span<const CheckedIteration> iter
     double measurement_us = 0;
     double profiled_iterations = 0;
     for (const CheckedIteration& iteration : iterations) {
-        Pair& pair = pairs[iteration.pair];
-        (iteration.profiled ? pair.profiled : pair.unprofiled).push_back(iteration.time_us);
         measurement_us += iteration.measurement_us;
         if (iteration.profiled) {
             ++profiled_iterations;
         } else {
             unprofiled.push_back(iteration.time_us);
+        }
+        if (iteration.pair) {
+            Pair& pair = pairs[*iteration.pair];
+            (iteration.profiled ? pair.profiled : pair.unprofiled).push_back(iteration.time_us);
         }
     }
 

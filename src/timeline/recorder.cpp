@@ -18,6 +18,7 @@ void Recorder::set_buckets(std::size_t buckets) {
     extents_.buckets = buckets;
     for (Slot& slot : ring_) {
         slot.buckets.resize(buckets);
+        slot.spans.reserve(slot.spans.capacity() + buckets);  // each is started once
     }
 }
 

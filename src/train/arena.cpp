@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::size_t alignment = 16;
 
-std::size_t aligned(std::size_t floats) { return (floats + alignment - 1) / alignment * alignment; }
+std::size_t aligned(std::size_t floats) {
+    return (floats + alignment - 1) / alignment * alignment;
+}
 
 }  // namespace
 

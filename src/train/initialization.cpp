@@ -2,17 +2,10 @@
 
 #include <cmath>
 
+#include "layerledger/base/counter_random.hpp"
+
 namespace layerledger {
 namespace {
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the n-th number of a stream costs a few operations and
-/// needs no state, so every rank gets the same numbers whatever it does in between.
-std::uint64_t mixed(std::uint64_t stream, std::uint64_t n) {
-    std::uint64_t z = stream + (n + 1) * 0x9E3779B97F4A7C15ULL;
-    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31U);
-}
 
 /// Uniform in (-1, 1) from the upper 24 bits, which a float holds exactly.
 float centred(std::uint64_t bits) {
@@ -31,9 +24,9 @@ std::vector<float> initial_values(const Parameter& parameter, std::uint64_t seed
             const auto fan = static_cast<double>(
                 parameter.rectified ? parameter.fan_in : parameter.fan_in + parameter.fan_out);
             const auto limit = static_cast<float>(std::sqrt(6.0 / fan));
-            const std::uint64_t stream = mixed(seed, parameter.id.index());
+            const std::uint64_t stream = random_bits(seed, parameter.id.index());
             for (std::size_t i = 0; i < values.size(); ++i) {
-                values[i] = limit * centred(mixed(stream, i));
+                values[i] = limit * centred(random_bits(stream, i));
             }
             break;
         }

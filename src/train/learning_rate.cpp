@@ -18,8 +18,7 @@ double LearningRateSchedule::at(std::int64_t iteration) const {
                        : base;
         case DecayKind::cosine: {
             const auto length = static_cast<double>(std::max<std::int64_t>(1, total - warmup));
-            const double progress =
-                std::min(1.0, static_cast<double>(iteration - warmup) / length);
+            const double progress = std::min(1.0, static_cast<double>(iteration - warmup) / length);
             return base * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
         }
     }

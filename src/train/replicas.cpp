@@ -13,18 +13,20 @@ std::string describe_difference(const std::vector<std::uint64_t>& digests, std::
     for (const std::uint64_t digest : digests) {
         ++votes[digest];
     }
-    const auto majority = std::max_element(
-        votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto majority =
+        std::max_element(votes.begin(), votes.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
     std::string odd;
     for (std::size_t rank = 0; rank < digests.size(); ++rank) {
         if (digests[rank] != majority->first) {
             odd += text(odd.empty() ? "" : ", ", rank);
         }
     }
-    return text("the ranks' parameters differ after iteration ", iteration, " (rank ", odd,
-                " of ", digests.size(),
-                " disagrees with the majority: faulty memory, or processors that round differently) "
-                "run on equal nodes, or leave that one out");
+    return text(
+        "the ranks' parameters differ after iteration ", iteration, " (rank ", odd, " of ",
+        digests.size(),
+        " disagrees with the majority: faulty memory, or processors that round differently) "
+        "run on equal nodes, or leave that one out");
 }
 
 }  // namespace

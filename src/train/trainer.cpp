@@ -117,20 +117,19 @@ void Trainer::report(const std::optional<ClosedIteration>& closed, IterationObse
     if (!closed) {
         return;
     }
-    IterationReport report{.iteration = closed->iteration,
-                           .level = closed->level,
-                           .metrics = metrics_[static_cast<std::size_t>(closed->iteration) %
-                                               metrics_.size()],
-                           .account = closed->account};
+    IterationReport report{
+        .iteration = closed->iteration,
+        .level = closed->level,
+        .metrics = metrics_[static_cast<std::size_t>(closed->iteration) % metrics_.size()],
+        .account = closed->account};
     if (options_.iterations_per_epoch > 0) {
         report.epoch = static_cast<std::int32_t>(report.iteration / options_.iterations_per_epoch);
     }
     report.learning_rate = options_.learning_rate.at(report.iteration);
     report.warmup = report.iteration < options_.profile.warmup;
-    if (const auto pair = options_.profile.pair(report.iteration)) {
-        const double measurement_us =
-            report.account.activity_time[index(Activity::measurement)];
-        checked_.push_back({*pair, report.level != Level::off,
+    if (options_.profile.overhead_check && !report.warmup) {
+        const double measurement_us = report.account.activity_time[index(Activity::measurement)];
+        checked_.push_back({options_.profile.pair(report.iteration), report.level != Level::off,
                             report.account.iteration_time - measurement_us, measurement_us});
     }
     observer.iteration_finished(report);
@@ -142,6 +141,8 @@ void Trainer::compare_replicas(std::int64_t iterations_done) {
     }
 }
 
-std::optional<Overhead> Trainer::overhead() const { return estimate_overhead(checked_); }
+std::optional<Overhead> Trainer::overhead() const {
+    return estimate_overhead(checked_);
+}
 
 }  // namespace layerledger

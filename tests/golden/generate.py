@@ -19,7 +19,7 @@ BATCH, CLASSES, STEPS = 6, 4, 10
 
 
 def mixed(stream, n):
-    """SplitMix64, as in src/train/initialization.cpp."""
+    """SplitMix64, as in layerledger/base/counter_random.hpp."""
     z = (stream + (n + 1) * 0x9E3779B97F4A7C15) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK

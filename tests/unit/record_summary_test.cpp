@@ -86,6 +86,35 @@ TEST(Summarize, GivesTheUnaccountedShareOfTheWorstRank) {
                 (0.5 / (1670 + 10 + 90.5) + 0.5 / (1670 + 12 + 90.5)) / 2 * 100, 1e-9);
 }
 
+TEST(Summarize, DoesNotTakeTimeCountedTwiceForGood) {
+    const TemporaryFolder folder;
+    const RunDescription run = sample_description(2);
+    const RecordLayout layout(run.extents());
+    RecordBlock block = sample_block(run, 0, 10);
+    float* const row = &block.rows[(1 * 10 + 4) * layout.size];  // rank 1, iteration 4
+    row[layout.iteration_time] -= 3.5F;
+    row[layout.unaccounted] = -3.0F;
+    RunWriter writer(folder.path("run.h5"), run, false);
+    writer.append(std::move(block));
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+
+    const double iteration_us = 1670 + 8 + 90 + 17 - 3;
+    EXPECT_NEAR(summarize(writer.path()).unaccounted_worst_percent, 3 / iteration_us * 100, 1e-9);
+    EXPECT_THAT(check_run_file(writer.path()),
+                ElementsAre("time is counted twice in iteration 4, rank 1 (layers and activities "
+                            "make 3.000 us more than its 1782.000 us)"));
+}
+
+TEST(Summarize, SaysThatSpansAreMissing) {
+    const TemporaryFolder folder;
+    RunWriter writer(folder.path("run.h5"), sample_description(1), false);
+    writer.set_dropped_spans(5);
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+    const std::string sentence = "5 spans did not fit and are missing: times are too small";
+    EXPECT_THAT(check_run_file(writer.path()), ElementsAre(sentence));
+    EXPECT_THAT(to_text(summarize(writer.path())), HasSubstr(sentence));
+}
+
 TEST(Summarize, ReadsTheRest) {
     const RunSummary summary = summary_of_sample(2);
     EXPECT_EQ(summary.title, "sample");

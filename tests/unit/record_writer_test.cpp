@@ -8,9 +8,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <thread>
 
 #include "layerledger/base/error.hpp"
 #include "layerledger/record/run_reader.hpp"
+#include "record/disk.hpp"
+#include "record/facts.hpp"
 #include "support/sample_run.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -178,6 +182,66 @@ TEST(RunWriter, WaitsForAnotherWriterWithoutLosingRows) {
     EXPECT_EQ(writer.committed_iterations(), 4);
     EXPECT_TRUE(writer.finish(RunStatus::complete));
     EXPECT_THAT(check_run_file(writer.path()), IsEmpty());
+}
+
+TEST(RunWriter, WarnsOnceOfAnEndThatHasToWait) {
+    const TemporaryFolder folder;
+    RunWriter writer(folder.path("run.h5"), sample_description(1), false);
+    std::optional<Lock> other(std::in_place, writer.path(), LOCK_EX);
+    ::testing::internal::CaptureStderr();
+    {
+        const std::jthread release([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(800));
+            other.reset();
+        });
+        EXPECT_TRUE(writer.finish(RunStatus::complete));
+    }
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    const std::size_t warning = log.find("cannot write to");
+    EXPECT_NE(warning, std::string::npos);
+    EXPECT_EQ(log.find("cannot write to", warning + 1), std::string::npos) << log;
+    EXPECT_EQ(summarize(writer.path()).status, "complete");
+}
+
+TEST(SharedLock, KeepsWritersAwayAndLetsReadersIn) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("file");
+    std::ofstream(path) << "x";
+    const disk::SharedLock lock(path);
+    EXPECT_TRUE(lock.is_held());
+    const Lock reader(path, LOCK_SH);
+    const int writer = ::open(path.c_str(), O_RDONLY);
+    EXPECT_NE(::flock(writer, LOCK_EX | LOCK_NB), 0);
+    ::close(writer);
+}
+
+TEST(SharedLock, IsNotHeldBesideAWriter) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("file");
+    std::ofstream(path) << "x";
+    const Lock writer(path, LOCK_EX);
+    EXPECT_FALSE(disk::SharedLock(path).is_held());
+}
+
+TEST(Facts, MakeTheirGroupWhereItIsMissing) {
+    const TemporaryFolder folder;
+    hdf5::File file = hdf5::File::create(folder.path("facts.h5"));
+    write_facts(file, OverheadRecord{0.25, 0.1, 0.4, 20, 0.05});
+    const auto overhead = read_overhead(file);
+    ASSERT_TRUE(overhead);
+    EXPECT_EQ(overhead->pairs, 20);
+}
+
+TEST(MarkFailed, LeavesAFileAloneThatSomeoneHasOpen) {
+    const TemporaryFolder folder;
+    const RunWriter writer(folder.path("run.h5"), sample_description(1), false);
+    {
+        const Lock reader(writer.path(), LOCK_SH);
+        ::testing::internal::CaptureStderr();
+        mark_failed(writer.path());
+        EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+    }
+    EXPECT_EQ(summarize(writer.path()).status, "running");
 }
 
 TEST(MarkFailed, ChangesOnlyARunningFile) {

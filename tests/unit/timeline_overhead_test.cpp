@@ -42,6 +42,24 @@ TEST(Overhead, MeasurementIsAddedPerProfiledIteration) {
     EXPECT_NEAR(overhead->percent, 1.0, 0.01);
 }
 
+TEST(Overhead, MeasurementCountsWhereverItFalls) {
+    // A commit of 40 us every fourth iteration, once on compared iterations, once beside them.
+    for (const std::size_t offset : {0U, 1U}) {
+        std::vector<CheckedIteration> iterations;
+        for (std::size_t i = 0; i < 48; ++i) {
+            CheckedIteration one;
+            one.profiled = i % 4 < 2;
+            one.time_us = 1000;
+            one.measurement_us = i % 4 == offset ? 40 : 0;
+            if (i % 2 == 1) {
+                one.pair = static_cast<std::int64_t>(i / 4);
+            }
+            iterations.push_back(one);
+        }
+        EXPECT_NEAR(estimate_overhead(iterations)->measurement_percent, 2.0, 1e-9) << offset;
+    }
+}
+
 TEST(Overhead, FivePairsGiveNoInterval) {
     EXPECT_FALSE(estimate_overhead(pairs({0, 0, 0, 0, 0})).has_value());
     EXPECT_TRUE(estimate_overhead(pairs({0, 0, 0, 0, 0, 0})).has_value());

@@ -1,5 +1,5 @@
-// Contracts. EXPECT, ASSERT and ENSURE guard against programmers and vanish in release builds;
-// VALIDATE guards against input and is always on.
+// Contracts. EXPECT guards against programmers and vanishes in release builds; VALIDATE guards
+// against input and is always on.
 #pragma once
 
 #include "layerledger/base/error.hpp"
@@ -20,10 +20,7 @@ namespace layerledger::detail {
 
 /// What the caller owes.
 #define LL_EXPECT(condition) LL_CONTRACT_("expectation", condition)
-/// What must hold half-way.
-#define LL_ASSERT(condition) LL_CONTRACT_("assertion", condition)
-/// What this function promises.
-#define LL_ENSURE(condition) LL_CONTRACT_("guarantee", condition)
+
 
 /// Throws Error{code, message} unless the condition holds. The message is built only on failure.
 #define LL_VALIDATE(condition, code, message)              \

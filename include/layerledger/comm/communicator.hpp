@@ -15,8 +15,10 @@
 
 namespace layerledger {
 
-/// Every wait in the job has a deadline.
+/// Every wait in the job has a deadline. This one suits the training loop.
 inline constexpr std::chrono::seconds default_deadline{120};
+/// And this one set-up, in which one rank may list a large data set while the others wait.
+inline constexpr std::chrono::seconds setup_deadline{1800};
 
 /// An error that all ranks know of: they leave in order, and the rank that met it says why.
 class AgreedError : public Error {
@@ -29,7 +31,8 @@ private:
 };
 
 /// All calls are collective: every rank makes the same calls in the same order. One thread uses a
-/// communicator at a time; a thread of its own takes a `duplicate`.
+/// communicator at a time; a thread of its own takes a `duplicate`. A call that other ranks do not
+/// join within the communicator's deadline throws Error{internal}.
 class Communicator {
 public:
     /// One rank alone.
@@ -45,15 +48,19 @@ public:
     [[nodiscard]] int size() const noexcept { return size_; }
     [[nodiscard]] bool is_root() const noexcept { return rank_ == 0; }
 
+    /// How long the calls that follow wait for other ranks; `setup_deadline` at first.
+    void set_deadline(std::chrono::nanoseconds deadline) noexcept { deadline_ = deadline; }
+
     [[nodiscard]] Communicator duplicate() const;
     /// The ranks that share this rank's node, in rank order.
     [[nodiscard]] Communicator node() const;
 
-    void barrier() const;
+    void barrier() const { meet(); }
     /// A barrier that polls with naps between, so that a long wait costs no processor; throws
     /// Error{internal} after `deadline`. `what` names the wait in the message.
     void barrier(std::chrono::nanoseconds deadline, const std::string& what) const;
 
+    /// The one call without a deadline of its own: for large data, right after a `barrier`.
     void all_reduce_sum(std::span<float> values) const;
     [[nodiscard]] double all_reduce_sum(double value) const;
     [[nodiscard]] std::int64_t all_reduce_sum(std::int64_t value) const;
@@ -91,10 +98,13 @@ public:
 private:
     struct Handle;
     explicit Communicator(std::unique_ptr<Handle> handle);
+    /// Waits, within the deadline, until every rank is about to make the same call.
+    void meet() const { barrier(deadline_, "the other ranks"); }
 
     std::unique_ptr<Handle> handle_;  // null: one rank alone
     int rank_ = 0;
     int size_ = 1;
+    std::chrono::nanoseconds deadline_ = setup_deadline;
 };
 
 }  // namespace layerledger

@@ -19,8 +19,8 @@ inline constexpr std::size_t gather_limit_bytes = std::size_t{64} << 20;
 
 class Gather {
 public:
-    /// Collective: throws Error{internal} on all ranks unless `digest` (of the layer table, the
-    /// buckets and the level) is the same everywhere.
+    /// Collective: throws AgreedError{internal} on all ranks unless `digest` (of the layer table,
+    /// the buckets and the level) is the same everywhere.
     Gather(const Communicator& world, const RecordLayout& layout, std::uint64_t digest,
            std::int64_t clock_offset_ns);
 
@@ -29,7 +29,8 @@ public:
 
     [[nodiscard]] std::size_t pending() const noexcept { return facts_.size(); }
 
-    /// Collective: sends everything kept. On rank 0 the block of all ranks, elsewhere empty.
+    /// Collective: sends everything kept. On rank 0 the block of all ranks, elsewhere empty. Throws
+    /// AgreedError{internal} on all ranks unless all keep the same iterations.
     [[nodiscard]] RecordBlock collect();
 
 private:

@@ -48,13 +48,15 @@ struct RunSummary {
     std::vector<OpSummary> ops;
     std::array<double, activity_count> activity_us{};  ///< means over ranks and iterations
     double allreduce_hidden_us = 0;
-    double unaccounted_median_percent = 0;  ///< of each iteration's worst rank, over iterations
-    double unaccounted_worst_percent = 0;   ///< the same, largest
+    /// Absolute, of each iteration's worst rank, over iterations.
+    double unaccounted_median_percent = 0;
+    double unaccounted_worst_percent = 0;  ///< the same, largest
     std::vector<RankSummary> rank;
     std::int64_t slowest_rank = 0;  ///< largest compute_us
     double first_loss = 0, last_loss = 0;
     std::int64_t skipped_images = 0;
     std::int64_t dropped_iterations = 0;
+    std::int64_t dropped_spans = 0;  ///< whose time is missing everywhere
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
 };

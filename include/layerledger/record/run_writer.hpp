@@ -84,8 +84,9 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// Sets the status of a run file that this process made but did not finish to "failed", if it still
-/// says "running". Never throws.
+/// For ranks that did not make the file, when rank 0 is about to be ended: sets the status to
+/// "failed" if it still says "running". Leaves a file alone that anyone else has open. Never
+/// throws.
 void mark_failed(const std::string& path) noexcept;
 
 }  // namespace layerledger

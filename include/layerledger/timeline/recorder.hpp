@@ -45,7 +45,7 @@ public:
     };
 
     /// `source` must outlive the recorder. `capacity` is the largest number of spans in one
-    /// iteration; spans beyond it are dropped and counted.
+    /// iteration, beside one for each bucket; spans beyond it are dropped and counted.
     Recorder(MarkSource& source, const Extents& extents, std::size_t capacity);
 
     /// How many buckets the gradients travel in; known only once the network is laid out. Before the

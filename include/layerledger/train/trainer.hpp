@@ -61,7 +61,7 @@ public:
     void run(IterationObserver& observer);
 
     [[nodiscard]] LayerOps& ops() noexcept { return *ops_; }
-    [[nodiscard]] const ArenaPlan& arena() const noexcept { return arena_; }
+    
     [[nodiscard]] const std::vector<Bucket>& buckets() const noexcept {
         return synchronizer_.buckets();
     }

@@ -18,7 +18,9 @@ struct Validation {
     double seconds = 0;
 };
 
-/// Collective: one inference pass over `source`, every image counted exactly once.
+/// Collective: one inference pass over `source`, every image counted exactly once. Running statistics
+/// are averaged over the ranks first: each has seen its own shard, and all validate the same network.
+/// Throws Error{bad_data} on all ranks where no image could be read.
 [[nodiscard]] Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
                                   const Communicator& world);
 

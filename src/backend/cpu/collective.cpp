@@ -80,14 +80,16 @@ public:
           thread_([shared = shared_] { shared->serve(); }) {}
 
     ~OverlappedCollective() override {
+        bool under_way = false;
         {
             const std::lock_guard lock(shared_->mutex);
             shared_->stopping = true;
+            under_way = !shared_->queue.empty();
         }
         shared_->changed.notify_all();
-        if (stuck_) {
-            // Inside an MPI call that never returns; the job is about to be aborted. The thread
-            // keeps its share of the state alive.
+        if (under_way) {
+            // Something failed while a bucket was on its way, and its call may never return. The
+            // job is about to be aborted; the thread keeps its share of the state alive.
             thread_.detach();
         } else {
             thread_.join();
@@ -114,7 +116,6 @@ public:
             if (!shared_->changed.wait_for(lock, 2 * shared_->deadline, [&] {
                     return done() || shared_->queue.size() < left;
                 })) {
-                stuck_ = true;
                 throw Error(ExitCode::internal,
                             text(named(shared_->queue.front()),
                                  " began and did not end (a rank or its node was lost on the way) "
@@ -165,7 +166,7 @@ private:
     };
 
     std::shared_ptr<Shared> shared_;
-    bool stuck_ = false;
+    
     std::thread thread_;
 };
 

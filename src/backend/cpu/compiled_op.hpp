@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "program.hpp"
 
@@ -26,15 +27,30 @@ public:
 
     /// Statistics that training keeps beside the parameters.
     [[nodiscard]] virtual std::span<float> state() noexcept { return {}; }
-    [[nodiscard]] const std::string& algorithm() const noexcept { return algorithm_; }
-    [[nodiscard]] std::size_t workspace_bytes() const noexcept { return workspace_bytes_; }
+    /// Of the forward pass, and of the backward passes where another is among them:
+    /// "jit_wino_4x3:avx512_core; backward jit:avx512_core".
+    [[nodiscard]] std::string algorithm() const;
+    /// What forward keeps for backward, and the scratch memory of the most demanding primitive
+    /// (all operations have theirs in the same place).
+    [[nodiscard]] std::size_t workspace_bytes() const noexcept;
 
 protected:
+    /// Appends to the backward sequence a primitive that deserves mention in `algorithm`.
+    template <class Primitive>
+    void add_backward(Program& program, const typename Primitive::primitive_desc& pass,
+                      std::vector<Sequence::Argument> arguments) {
+        backward_algorithms_.emplace_back(pass.impl_info_str());
+        program.add<Primitive>(backward_, pass, std::move(arguments));
+    }
+
     Sequence forward_;
     Sequence backward_;
     std::optional<Sequence> inference_;  ///< where inference differs
-    std::string algorithm_;
+    std::string algorithm_;              ///< of forward
     std::size_t workspace_bytes_ = 0;
+
+private:
+    std::vector<std::string> backward_algorithms_;
 };
 
 /// Compiles the forward pass of `op`; its inputs have been compiled before.

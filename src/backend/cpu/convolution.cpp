@@ -147,7 +147,7 @@ private:
             arguments.emplace_back(DNNL_ARG_DIFF_BIAS,
                                    program.parameter(op_.parameters[1]).gradient);
         }
-        program.add<dnnl::convolution_backward_weights>(backward_, pass, std::move(arguments));
+        add_backward<dnnl::convolution_backward_weights>(program, pass, std::move(arguments));
         if (!in_place) {
             program.add_reorder(backward_, result, kept);
         }
@@ -160,8 +160,8 @@ private:
         const Memory weights = program.converted(program.parameter(op_.parameters[0]).values,
                                                  pass.weights_desc(), backward_);
         const Memory result = program.allocate(pass.diff_src_desc());
-        program.add<dnnl::convolution_backward_data>(
-            backward_, pass,
+        add_backward<dnnl::convolution_backward_data>(
+            program, pass,
             {{DNNL_ARG_WEIGHTS, weights},
              {DNNL_ARG_DIFF_DST, program.converted(gradient, pass.diff_dst_desc(), backward_)},
              {DNNL_ARG_DIFF_SRC, result}});

@@ -5,23 +5,17 @@
 
 #include "compiled_op.hpp"
 #include "element.hpp"
+#include "layerledger/base/counter_random.hpp"
 
 namespace layerledger::cpu {
 namespace {
-
-// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): spreads every bit of the key.
-constexpr std::uint64_t spread(std::uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-    return x ^ (x >> 31);
-}
 
 template <class Element>
 class DropoutOp final : public CompiledOp {
 public:
     DropoutOp(Program& program, const Op& op, const Dropout& attributes)
         : op_(op),
-          key_(spread(program.options().seed + 0x9e3779b97f4a7c15U * (op.id.index() + 1))),
+          key_(random_bits(program.options().seed, op.id.index())),
           threshold_(static_cast<std::uint32_t>(
               std::lround(std::ldexp(static_cast<double>(attributes.probability), 31)))),
           scale_(1.0F / (1.0F - attributes.probability)) {
@@ -50,7 +44,7 @@ public:
 
 private:
     void draw() {
-        const std::uint64_t key = spread(key_ + pass_);
+        const std::uint64_t key = mixed_bits(key_ + pass_);
         const auto low = static_cast<std::uint32_t>(key);
         const auto high = static_cast<std::uint32_t>(key >> 32);
         const auto count = static_cast<std::int64_t>(mask_.size());

@@ -3,48 +3,55 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "convolution.hpp"
 
 namespace layerledger::cpu {
 namespace {
 
+// Sums are of doubles: a batch that no memory could hold must not overflow into one that fits.
+
 // Layouts hold channels in blocks of 16; the images stay as they come.
-std::int64_t kept_elements(const Op& op) {
+double kept_elements(const Op& op, std::int64_t batch) {
     const Shape& shape = op.output;
     const std::int64_t block = op.inputs.empty() || shape.height * shape.width == 1 ? 1 : 16;
-    return (shape.channels + block - 1) / block * block * shape.height * shape.width;
+    const std::int64_t channels = (shape.channels + block - 1) / block * block;
+    return static_cast<double>(batch) * static_cast<double>(channels) *
+           static_cast<double>(shape.height * shape.width);
 }
 
 // Transformed input, output and weights of Winograd's F(4x4, 3x3): 36 values for each tile of 16.
 // Every thread sums the gradient of the weights on its own.
-std::int64_t winograd_floats(const Convolution& convolution, const Shape& input,
-                             const Shape& output, const CompileOptions& options) {
+double winograd_floats(const Convolution& convolution, const Shape& input, const Shape& output,
+                       const CompileOptions& options) {
     if (!winograd_pays(convolution, input, output, options.batch)) {
         return 0;
     }
-    const std::int64_t tiles = options.batch * ((output.height + 3) / 4) * ((output.width + 3) / 4);
-    const std::int64_t copies = options.inference_only ? 1 : 1 + omp_get_max_threads();
-    return 36 *
-           (tiles * (input.channels + output.channels) + copies * input.channels * output.channels);
+    const auto tiles = static_cast<double>(options.batch) *
+                       static_cast<double>((output.height + 3) / 4 * ((output.width + 3) / 4));
+    const double copies = options.inference_only ? 1 : 1 + omp_get_max_threads();
+    const auto from = static_cast<double>(input.channels);
+    const auto to = static_cast<double>(output.channels);
+    return 36 * (tiles * (from + to) + copies * from * to);
 }
 
 // Every reader brings a gradient of its own, but a residual add hands its own one on.
-std::int64_t own_gradients(const Network& network, OpId op) {
+double own_gradients(const Network& network, OpId op) {
     const auto readers = network.consumers(op);
-    return std::count_if(readers.begin(), readers.end(), [&](OpId reader) {
+    return static_cast<double>(std::count_if(readers.begin(), readers.end(), [&](OpId reader) {
         return !std::holds_alternative<Add>(network.op(reader).attributes);
-    });
+    }));
 }
 
 }  // namespace
 
 std::size_t estimate_bytes(const Network& network, const CompileOptions& options) {
-    const std::int64_t element = options.precision == Precision::bf16 ? 2 : 4;
-    std::int64_t bytes = 0;
-    std::int64_t scratch = 0;
+    const double element = options.precision == Precision::bf16 ? 2 : 4;
+    double bytes = 0;
+    double scratch = 0;
     for (const Op& op : network.ops()) {
-        const std::int64_t elements = options.batch * kept_elements(op);
+        const double elements = kept_elements(op, options.batch);
         bytes += element * elements;
         const bool gradient = network.needs_gradient(op.id) || options.gradients_of_input;
         if (gradient && !options.inference_only) {
@@ -63,9 +70,13 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
     }
     if (options.precision == Precision::bf16) {
         // The weights once more in bf16, for each direction.
-        bytes += (options.inference_only ? 2 : 4) * network.parameter_elements();
+        bytes +=
+            (options.inference_only ? 2 : 4) * static_cast<double>(network.parameter_elements());
     }
-    return static_cast<std::size_t>(bytes + scratch);
+    // As a double the largest size is 2^64, one more than it can hold.
+    constexpr std::size_t largest = std::numeric_limits<std::size_t>::max();
+    const double total = bytes + scratch;
+    return total < static_cast<double>(largest) ? static_cast<std::size_t>(total) : largest;
 }
 
 }  // namespace layerledger::cpu

@@ -69,8 +69,8 @@ private:
         const Memory& kept = program.parameter(op_.parameters[0]).gradient;
         const bool in_place = pass.diff_weights_desc() == kept.get_desc();
         const Memory result = in_place ? kept : program.allocate(pass.diff_weights_desc());
-        program.add<dnnl::inner_product_backward_weights>(
-            backward_, pass,
+        add_backward<dnnl::inner_product_backward_weights>(
+            program, pass,
             {{DNNL_ARG_SRC, x_},
              {DNNL_ARG_DIFF_DST, gradient},
              {DNNL_ARG_DIFF_WEIGHTS, result},
@@ -88,8 +88,8 @@ private:
         const Desc plain =
             plain_layout(program.tensor(op_.inputs[0]).data.get_desc(), program.compute_type());
         const Memory result = program.allocate(plain);
-        program.add<dnnl::inner_product_backward_data>(
-            backward_, pass,
+        add_backward<dnnl::inner_product_backward_data>(
+            program, pass,
             {{DNNL_ARG_WEIGHTS, weights},
              {DNNL_ARG_DIFF_DST, gradient},
              {DNNL_ARG_DIFF_SRC, program.view(result, x_desc_)}});

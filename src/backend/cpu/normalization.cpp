@@ -84,7 +84,7 @@ public:
         if (workspace_) {
             arguments.emplace_back(DNNL_ARG_WORKSPACE, workspace_);
         }
-        program.add<dnnl::batch_normalization_backward>(backward_, pass, std::move(arguments));
+        add_backward<dnnl::batch_normalization_backward>(program, pass, std::move(arguments));
         program.deliver_gradient(op_.inputs[0], result, backward_);
     }
 
@@ -148,7 +148,7 @@ public:
         if (workspace_) {
             arguments.emplace_back(DNNL_ARG_WORKSPACE, workspace_);
         }
-        program.add<dnnl::lrn_backward>(backward_, pass, std::move(arguments));
+        add_backward<dnnl::lrn_backward>(program, pass, std::move(arguments));
         program.deliver_gradient(op_.inputs[0], result, backward_);
     }
 

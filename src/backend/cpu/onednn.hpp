@@ -1,6 +1,7 @@
 // oneDNN (version 2), and the few words in which the rest of this room speaks of it.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
@@ -51,6 +52,11 @@ public:
     void add(const dnnl::primitive& primitive, const dnnl::stream& stream,
              const std::vector<Argument>& arguments);
 
+    /// One of the primitives needs this much scratch memory while it runs.
+    void need_scratch(std::size_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
+    /// The most that any of them needs.
+    [[nodiscard]] std::size_t scratch_bytes() const noexcept { return scratch_bytes_; }
+
     void run() const {
         for (const auto& step : steps_) {
             step();
@@ -59,6 +65,7 @@ public:
 
 private:
     std::vector<std::function<void()>> steps_;
+    std::size_t scratch_bytes_ = 0;
 };
 
 /// Calls `work`; a failure of oneDNN inside becomes an Error that names the operation.

@@ -48,7 +48,7 @@ public:
         if (workspace_) {
             arguments.emplace_back(DNNL_ARG_WORKSPACE, workspace_);
         }
-        program.add<dnnl::pooling_backward>(backward_, pass, std::move(arguments));
+        add_backward<dnnl::pooling_backward>(program, pass, std::move(arguments));
         program.deliver_gradient(op_.inputs[0], result, backward_);
         if (rectified_here(program)) {
             program.mark_rectified(op_.inputs[0]);

@@ -73,6 +73,7 @@ public:
              std::vector<Sequence::Argument> arguments) {
         if (const Desc scratch = desc.scratchpad_desc(); scratch.get_size() > 0) {
             arguments.emplace_back(DNNL_ARG_SCRATCHPAD, scratchpad(scratch));
+            sequence.need_scratch(scratch.get_size());
         }
         sequence.add(Primitive(desc), stream_, arguments);
     }

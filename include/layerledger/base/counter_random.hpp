@@ -6,13 +6,19 @@
 
 namespace layerledger {
 
-/// 64 random bits. SplitMix64 (Steele, Lea and Flood 2014) with `key` as its state.
+/// Spreads every bit of `state` over all 64. The finalizer of SplitMix64 (Steele, Lea and Flood,
+/// "Fast splittable pseudorandom number generators", OOPSLA 2014).
+[[nodiscard]] constexpr std::uint64_t mixed_bits(std::uint64_t state) noexcept {
+    state = (state ^ (state >> 30U)) * 0xBF58476D1CE4E5B9U;
+    state = (state ^ (state >> 27U)) * 0x94D049BB133111EBU;
+    return state ^ (state >> 31U);
+}
+
+/// 64 random bits: the number at position `counter` of the SplitMix64 sequence that starts at
+/// `key`.
 [[nodiscard]] constexpr std::uint64_t random_bits(std::uint64_t key,
                                                   std::uint64_t counter) noexcept {
-    std::uint64_t z = key + (counter + 1) * 0x9E3779B97F4A7C15U;
-    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31U);
+    return mixed_bits(key + (counter + 1) * 0x9E3779B97F4A7C15U);
 }
 
 /// A number in [0, limit) from random bits; limit < 2^32. Its bias is below limit / 2^32.
