@@ -164,7 +164,7 @@ std::vector<Setting> make_table() {
                 "first iterations, flagged and not averaged");
     profile.add("every", &P::every, at_least(1), "time one iteration in so many");
     profile.add("overhead_check", &P::overhead_check, Flag{},
-                "alternate timed and untimed blocks to measure the cost of timing");
+                "alternate timed and untimed iterations to measure the cost of timing");
 
     using O = OutputSettings;
     Section output(table, "output", &Experiment::output);

@@ -18,11 +18,11 @@ struct NumberFact {
 };
 
 constexpr std::array<NumberFact<OverheadRecord>, 5> overhead_facts{{
-    {"percent", "percent", "time that profiling adds to an iteration, median over pairs of blocks",
+    {"percent", "percent", "time that profiling adds to an iteration, median over pairs of neighbours",
      &OverheadRecord::percent},
     {"low", "percent", "lower end of its 95 % interval", &OverheadRecord::low},
     {"high", "percent", "upper end of its 95 % interval", &OverheadRecord::high},
-    {"pairs", "1", "pairs of a profiled and an unprofiled block", &OverheadRecord::pairs},
+    {"pairs", "1", "pairs of a profiled and an unprofiled iteration", &OverheadRecord::pairs},
     {"measurement_percent", "percent", "share of the activity measurement, contained in percent",
      &OverheadRecord::measurement_percent},
 }};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numbers>
 #include <vector>
 
 namespace layerledger {
@@ -17,17 +18,23 @@ double median(std::vector<double> values) {
 /// How many of `n` sorted values to leave out at each end so that the rest holds the median with
 /// at least 95 % confidence; negative when even the whole range does not.
 int trimmed_ranks(std::size_t n) {
-    // Each value falls below the median with probability 1/2: the tail is a binomial sum.
-    double term = std::pow(0.5, static_cast<double>(n));
-    double tail = 0;
+    // Each value falls below the median with probability 1/2: the tail is a binomial sum. Its terms
+    // are made from logarithms, since 2^-n is 0 to a double long before pairs run out.
+    const auto log_factorial = [](std::size_t k) {
+        return std::lgamma(static_cast<double>(k) + 1);
+    };
+    const auto log_term = [&](std::size_t k) {
+        return log_factorial(n) - log_factorial(k) - log_factorial(n - k) -
+               static_cast<double>(n) * std::numbers::ln2;
+    };
     int ranks = -1;
+    double tail = 0;
     for (std::size_t k = 0; k <= n; ++k) {
-        tail += term;
+        tail += std::exp(log_term(k));
         if (tail > 0.025) {
             break;
         }
         ranks = static_cast<int>(k);
-        term *= static_cast<double>(n - k) / static_cast<double>(k + 1);
     }
     return ranks;
 }

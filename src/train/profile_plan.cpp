@@ -3,8 +3,7 @@
 namespace layerledger {
 namespace {
 
-constexpr std::int64_t block_length = 2;
-constexpr std::int64_t pair_length = 2 * block_length;
+constexpr std::int64_t pair_length = 2;
 
 }  // namespace
 
@@ -13,16 +12,16 @@ Level ProfilePlan::at(std::int64_t iteration) const {
         return iteration % every == 0 ? level : Level::off;
     }
     const std::int64_t checked = iteration - warmup;
-    const bool first_block = checked % pair_length < block_length;
     // The order turns around from pair to pair, so that a machine that slows down or speeds up
     // favours neither side.
+    const bool is_first = checked % pair_length == 0;
     const bool profiled_first = checked / pair_length % 2 == 0;
-    return first_block == profiled_first ? level : Level::off;
+    return is_first == profiled_first ? level : Level::off;
 }
 
 std::optional<std::int64_t> ProfilePlan::pair(std::int64_t iteration) const {
     const std::int64_t checked = iteration - warmup;
-    if (!overhead_check || checked < 0 || checked % block_length == 0) {
+    if (!overhead_check || checked < 0) {
         return std::nullopt;
     }
     return checked / pair_length;

@@ -15,7 +15,7 @@ import numpy as np
 from runs import Run
 
 CASES = {"alexnet": (64, 12), "vgg11": (12, 8), "lenet5": (64, 400)}
-OVERHEAD = {"alexnet": (64, 4 * 31 + 3), "lenet5": (64, 4 * 1000 + 20)}
+OVERHEAD = {"alexnet": (64, 2 * 150 + 3), "lenet5": (64, 2 * 2000 + 3)}
 
 
 def account(program):

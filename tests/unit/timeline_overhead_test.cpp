@@ -36,6 +36,18 @@ TEST(Overhead, IntervalIsBetweenTheBinomialOrderStatistics) {
     EXPECT_NEAR(overhead->high, 1.5, 1e-9);
 }
 
+TEST(Overhead, ThousandsOfPairsStillHaveAnInterval) {
+    // Normal approximation for n = 5000: ranks 2500 -+ 1.96 * sqrt(5000) / 2, that is 2431 and
+    // 2569.
+    std::vector<double> excess;
+    for (int i = 0; i < 5000; ++i) {
+        excess.push_back(i / 100'000.0);
+    }
+    const auto overhead = estimate_overhead(pairs(excess));
+    EXPECT_NEAR(overhead->low, 2.430, 0.003);
+    EXPECT_NEAR(overhead->high, 2.569, 0.003);
+}
+
 TEST(Overhead, MeasurementIsAddedPerProfiledIteration) {
     const auto overhead = estimate_overhead(pairs({0, 0, 0, 0, 0, 0}, 10.0));
     EXPECT_NEAR(overhead->measurement_percent, 1.0, 0.01);

@@ -108,17 +108,17 @@ TEST(Trainer, ComparingReplicasIsInNoWindow) {
 TEST(Trainer, OverheadCheckGivesAFigureOnceThereAreEnoughPairs) {
     Bench bench;
     bench.options.profile.overhead_check = true;
-    bench.options.iterations = 20;
+    bench.options.iterations = 10;
     bench.run();
     EXPECT_FALSE(bench.overhead.has_value());
     Bench longer;
     longer.options.profile.overhead_check = true;
-    longer.options.iterations = 24;
+    longer.options.iterations = 12;
     const auto reports = longer.run();
     ASSERT_TRUE(longer.overhead.has_value());
     EXPECT_EQ(longer.overhead->pairs, 6);
     EXPECT_NEAR(longer.overhead->percent, 0.0, 1e-6);  // on this clock marks cost nothing
-    EXPECT_TRUE(std::isnan(reports[3].account.layer_time[0]));
+    EXPECT_TRUE(std::isnan(reports[1].account.layer_time[0]));
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ struct ProfileSettings {
     std::string level = "layer";  ///< off | iteration | layer | op | kernel
     std::int64_t warmup = 5;      ///< iterations flagged as warm-up
     std::int64_t every = 1;       ///< profile one iteration in so many
-    bool overhead_check = false;  ///< alternate profiled and unprofiled blocks
+    bool overhead_check = false;  ///< alternate profiled and unprofiled iterations
 };
 struct OutputSettings {
     std::string directory = "runs";

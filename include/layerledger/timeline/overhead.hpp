@@ -9,7 +9,8 @@ namespace layerledger {
 
 /// One iteration of an overhead check.
 struct CheckedIteration {
-    std::optional<std::int64_t> pair;  ///< of blocks, one profiled, one not; empty: not compared
+    std::optional<std::int64_t>
+        pair;  ///< of neighbours, one profiled, one not; empty: not compared
     bool profiled = false;
     double time_us = 0;         ///< without what layerledger took between the layers' work
     double measurement_us = 0;  ///< that part; counts whether the iteration is compared or not
@@ -24,12 +25,13 @@ struct Overhead {
     std::int64_t pairs = 0;
 };
 
-/// Each pair of blocks gives one ratio: median time of its profiled iterations over median time of
+/// Each pair gives one ratio: median time of its profiled iterations over median time of
 /// its unprofiled ones. To the median of (ratio - 1) comes the mean cost of measurement (closing
-/// accounts, gather, commit) per profiled iteration, over all iterations, which is timed directly because it is rare and
-/// large. The interval lies between the order statistics of the ratios that hold the median with at
-/// least 95 % confidence whatever their distribution (Conover, Practical Nonparametric Statistics,
-/// 3.2). Empty with fewer than 6 complete pairs: no such interval exists then.
+/// accounts, gather, commit) per profiled iteration, over all iterations, which is timed directly
+/// because it is rare and large. The interval lies between the order statistics of the ratios that
+/// hold the median with at least 95 % confidence whatever their distribution (Conover, Practical
+/// Nonparametric Statistics, 3.2). Empty with fewer than 6 complete pairs: no such interval exists
+/// then.
 [[nodiscard]] std::optional<Overhead> estimate_overhead(
     std::span<const CheckedIteration> iterations);
 

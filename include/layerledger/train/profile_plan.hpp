@@ -12,12 +12,11 @@ struct ProfilePlan {
     Level level = Level::layer;
     std::int64_t warmup = 0;      ///< iterations flagged as warm-up; no overhead check in these
     std::int64_t every = 1;       ///< profile one iteration in so many
-    bool overhead_check = false;  ///< alternate profiled and unprofiled blocks instead
+    bool overhead_check = false;  ///< alternate profiled and unprofiled iterations instead
 
     [[nodiscard]] Level at(std::int64_t iteration) const;
 
-    /// The pair of blocks that an iteration counts for in the overhead check. The first iteration of
-    /// a block does not count: it pays for what the block before left behind.
+    /// The pair of neighbours, one profiled and one not, that an iteration belongs to.
     [[nodiscard]] std::optional<std::int64_t> pair(std::int64_t iteration) const;
 };
 
