@@ -8,7 +8,7 @@ namespace {
 // The first iteration pays for page faults and connections; the second tells how long one takes.
 constexpr std::int64_t typical_iteration = 1;
 
-constexpr std::int64_t most_iterations_per_block = 256;
+constexpr std::int64_t most_iterations_per_block = 1024;
 
 IterationMetrics means(const BatchMetrics& sums) {
     const auto images = static_cast<double>(sums.images);

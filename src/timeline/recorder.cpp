@@ -8,7 +8,7 @@ Recorder::Recorder(MarkSource& source, const Extents& extents, std::size_t capac
     // One iteration is open, `latency` are in flight, one more waits to be taken.
     : source_(source), extents_(extents), ring_(static_cast<std::size_t>(source.latency()) + 2) {
     for (Slot& slot : ring_) {
-        slot.spans.reserve(capacity);
+        slot.spans.reserve(capacity + 1);  // one for the end of the iteration
     }
     set_buckets(extents.buckets);
 }
@@ -30,7 +30,10 @@ void Recorder::begin_iteration(std::int64_t iteration, Level level) {
     slot.iteration = iteration;
     slot.level = level;
     slot.spans.clear();
-    slot.window_start = previous_end_ ? *previous_end_ : source_.mark();
+    if (!previous_end_) {
+        pause_ended();
+    }
+    slot.window_start = *previous_end_;
     open_ = &slot;
 }
 
@@ -49,6 +52,11 @@ void Recorder::add(const Span& span) noexcept {
 
 void Recorder::end_iteration() noexcept {
     LL_EXPECT(open_ != nullptr);
+    {
+        const auto measuring = activity(Activity::measurement);
+        const std::int64_t preempted_ns = source_.preempted_ns();
+        open_->preempted_ns = preempted_ns - std::exchange(preempted_before_ns_, preempted_ns);
+    }
     open_->window_end = source_.mark();
     previous_end_ = open_->window_end;
     open_ = nullptr;
@@ -61,6 +69,7 @@ std::optional<ClosedIteration> Recorder::take_closed() {
 }
 
 void Recorder::pause_ended() noexcept {
+    preempted_before_ns_ = source_.preempted_ns();
     previous_end_ = source_.mark();
 }
 
@@ -91,6 +100,7 @@ ClosedIteration Recorder::close(Slot& slot) {
     spans.window_end_ns = source_.nanoseconds(slot.window_end);
     spans.level = slot.level;
     spans.compute = slot.spans;
+    spans.preempted_ns = slot.preempted_ns;
     if (communicated) {
         spans.buckets = slot.buckets;
     }

@@ -24,8 +24,16 @@ public:
     }
     [[nodiscard]] int latency() const noexcept override { return latency_; }
 
+    /// Time goes on while the processor runs something else.
+    void preempt(std::int64_t ns) {
+        advance(ns);
+        preempted_ns_ += ns;
+    }
+    [[nodiscard]] std::int64_t preempted_ns() noexcept override { return preempted_ns_; }
+
 private:
     int latency_;
+    std::int64_t preempted_ns_ = 0;
     std::int64_t now_ns_ = 1'000'000;
     Mark next_ticket_ = 500;
     std::map<Mark, std::int64_t> times_;

@@ -107,11 +107,33 @@ TEST(Recorder, SpansBeyondTheCapacityAreCountedNotForgotten) {
     ManualClock clock;
     Recorder recorder(clock, {1, 0, 0}, 2);
     recorder.begin_iteration(0, Level::layer);
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < 6; ++i) {
         const auto scope = recorder.layer(LayerId{0}, Phase::forward);
     }
     recorder.end_iteration();
-    EXPECT_EQ(recorder.dropped(), 3);
+    EXPECT_EQ(recorder.dropped(), 4);  // 6 layers and the recorder's own into 3 places
+}
+
+TEST(Recorder, AGapInWhichTheProcessorRanSomethingElseIsIdle) {
+    ManualClock clock;
+    Recorder recorder(clock, {1, 0, 0}, 16);
+    const auto idle_us = [&](int iteration, auto between) {
+        recorder.begin_iteration(iteration, Level::layer);
+        {
+            const auto scope = recorder.layer(LayerId{0}, Phase::forward);
+            clock.advance(2'000);
+        }
+        between();
+        recorder.end_iteration();
+        const Account account = recorder.take_closed()->account;
+        return std::pair(account.activity_time[index(Activity::idle_other)], account.unaccounted);
+    };
+    EXPECT_EQ(idle_us(0, [&] { clock.preempt(40'000); }), std::pair(40.0F, 0.0F));
+    // What was known before does not count again.
+    EXPECT_EQ(idle_us(1, [&] { clock.advance(5'000); }), std::pair(0.0F, 5.0F));
+    clock.preempt(70'000);
+    recorder.pause_ended();
+    EXPECT_EQ(idle_us(2, [&] { clock.advance(5'000); }), std::pair(0.0F, 5.0F));
 }
 
 }  // namespace

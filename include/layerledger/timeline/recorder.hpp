@@ -45,7 +45,8 @@ public:
     };
 
     /// `source` must outlive the recorder. `capacity` is the largest number of spans in one
-    /// iteration, beside one for each bucket; spans beyond it are dropped and counted.
+    /// iteration, beside one for each bucket and the recorder's own; spans beyond it are dropped and
+    /// counted.
     Recorder(MarkSource& source, const Extents& extents, std::size_t capacity);
 
     /// How many buckets the gradients travel in; known only once the network is laid out. Before the
@@ -96,6 +97,7 @@ private:
         Level level = Level::off;
         Mark window_start = 0;
         Mark window_end = 0;
+        std::int64_t preempted_ns = 0;
         std::vector<Span> spans;  // capacity fixed at construction
         std::vector<BucketSpan> buckets;
     };
@@ -114,6 +116,7 @@ private:
     std::size_t closed_ = 0;  // iterations handed out so far
     Slot* open_ = nullptr;
     std::optional<Mark> previous_end_;
+    std::int64_t preempted_before_ns_ = 0;  // what the source said when the window began
     std::int64_t dropped_ = 0;
 };
 

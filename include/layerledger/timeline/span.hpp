@@ -51,6 +51,10 @@ public:
 
     /// How many iterations late marks can be resolved without waiting: 0 on CPUs, 2 on GPUs.
     [[nodiscard]] virtual int latency() const noexcept = 0;
+
+    /// Nanoseconds so far in which the marking thread was ready to run and its processor ran
+    /// something else; always 0 where nobody knows.
+    [[nodiscard]] virtual std::int64_t preempted_ns() noexcept { return 0; }
 };
 
 }  // namespace layerledger
