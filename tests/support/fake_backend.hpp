@@ -117,6 +117,7 @@ class FakeSource final : public BatchSource {
 public:
     explicit FakeSource(std::int64_t per_epoch = 0) : per_epoch_(per_epoch) {}
     const HostBatch& next() override { return batch_; }
+    void seek(std::int64_t) override {}  // all batches are the same
     std::int64_t iterations_per_epoch() const noexcept override { return per_epoch_; }
     std::int64_t skipped() const noexcept override { return 0; }
 
