@@ -47,6 +47,8 @@ public:
     std::vector<float> output_gradient(OpId) const override { return {}; }
     std::vector<float> state() const override { return {}; }
     void set_state(std::span<const float>) override {}
+    std::vector<std::uint64_t> random_state() const override { return {}; }
+    void set_random_state(std::span<const std::uint64_t>) override {}
     std::vector<Implementation> implementations() const override { return {}; }
 
 private:
