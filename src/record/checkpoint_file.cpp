@@ -246,6 +246,8 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
         LL_VALIDATE(no_room.empty(), ExitCode::data_lost, no_room);
         write_all(file, checkpoint);
         file.close();
+        // Cuts off the room that was not needed.
+        hdf5::File::open(part, hdf5::Access::write, hdf5::Locking::locked).close();
         disk::sync(part);
         std::filesystem::rename(part, path);
         disk::sync(std::filesystem::path(path).parent_path().string());
