@@ -120,7 +120,7 @@ void CheckpointFolder::remove_after(std::int64_t iteration) const {
 
 bool CheckpointFolder::holds(const std::string& path) const {
     std::error_code failure;
-    return fs::equivalent(fs::path(path).parent_path(), folder_, failure) && !failure;
+    return fs::equivalent(fs::absolute(path).parent_path(), folder_, failure) && !failure;
 }
 
 }  // namespace layerledger
