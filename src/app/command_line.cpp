@@ -13,6 +13,8 @@ std::span<const Subcommand> subcommands() {
     static const std::array table{
         Subcommand{"train", "[--config FILE] [--section.key VALUE ...]",
                    "train a network and write a run file; start it with mpirun or srun"},
+        Subcommand{"validate", "--checkpoint FILE [--config FILE] [--section.key VALUE ...]",
+                   "loss and accuracy of a checkpoint; start it with mpirun or srun"},
         Subcommand{"summary", "RUN.h5", "where the time of a run went"},
         Subcommand{"check", "RUN.h5", "compare a run file with the schema"},
         Subcommand{"networks",

@@ -10,6 +10,7 @@
 #include "networks_command.hpp"
 #include "summary_command.hpp"
 #include "train_command.hpp"
+#include "validate_command.hpp"
 #include "version_command.hpp"
 
 namespace layerledger {
@@ -21,8 +22,9 @@ ExitCode show(const std::string& shown) {
 }
 
 ExitCode show_help(const Subcommand& subcommand) {
-    return show(usage(subcommand) +
-                (subcommand.name == "train" ? text("\n", settings_help()) : std::string{}));
+    return show(usage(subcommand) + (subcommand.name == "train" || subcommand.name == "validate"
+                                         ? text("\n", settings_help())
+                                         : std::string{}));
 }
 
 ExitCode run(int& argc, char**& argv) {
@@ -39,6 +41,9 @@ ExitCode run(int& argc, char**& argv) {
     const Subcommand& subcommand = find_subcommand(name);
     if (name == "train") {
         return run_train_command(argc, argv, arguments);  // shows its help once, not on every rank
+    }
+    if (name == "validate") {
+        return run_validate_command(argc, argv, arguments);
     }
     if (wants_help(arguments)) {
         return show_help(subcommand);

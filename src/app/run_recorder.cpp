@@ -20,37 +20,44 @@ IterationMetrics means(const BatchMetrics& sums) {
 }  // namespace
 
 RunRecorder::RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
-                         std::int64_t iterations, double commit_seconds, RunWriter* writer,
-                         Progress* progress)
+                         std::int64_t first, std::int64_t iterations, double commit_seconds,
+                         RunWriter* writer, Progress* progress)
     : world_(world),
       gather_(gather),
       largest_block_(largest_block(layout, world.size())),
-      iterations_(iterations),
+      typical_(std::min(first + typical_iteration, iterations - 1)),
       commit_us_(commit_seconds * 1e6),
       writer_(writer),
-      progress_(progress) {}
+      progress_(progress),
+      rows_(static_cast<std::size_t>(
+          world.broadcast(writer != nullptr ? writer->committed_iterations() : std::int64_t{0}))),
+      block_(static_cast<std::size_t>(world.broadcast(
+          static_cast<std::int64_t>(writer != nullptr ? writer->block_iterations() : 0)))) {}
 
 void RunRecorder::iteration_finished(const IterationReport& report) {
     const IterationMetrics metrics = means(report.metrics);
     gather_.add({report.iteration, report.epoch, static_cast<float>(report.learning_rate),
                  report.warmup, report.level != Level::off},
                 report.account, metrics);
-    windows_us_ += report.account.iteration_time;
+    newest_us_ = report.account.iteration_time;
+    windows_us_ += newest_us_;
+    ++rows_;
     if (progress_ != nullptr) {
         progress_->update(report.iteration + 1, metrics.loss, report.account.iteration_time / 1e6,
                           report.metrics.images * world_.size());
     }
-    if (report.iteration == std::min(typical_iteration, iterations_ - 1)) {
-        choose_block(report.account.iteration_time);
+    if (block_ == 0 && report.iteration == typical_) {
+        choose_block();
     }
-    if (block_ > 0 && gather_.pending() >= block_) {
+    // A block ends where a chunk of the file does, also after one that was broken off.
+    if (block_ > 0 && (rows_ % block_ == 0 || gather_.pending() >= block_)) {
         flush();
     }
 }
 
-void RunRecorder::choose_block(double iteration_us) {
+void RunRecorder::choose_block() {
     const double fitting =
-        std::clamp(commit_us_ / iteration_us, 1.0, static_cast<double>(most_iterations_per_block));
+        std::clamp(commit_us_ / newest_us_, 1.0, static_cast<double>(most_iterations_per_block));
     const auto wanted =
         static_cast<std::int64_t>(std::min(static_cast<std::size_t>(fitting), largest_block_));
     block_ = static_cast<std::size_t>(world_.broadcast(wanted));
@@ -62,6 +69,9 @@ void RunRecorder::choose_block(double iteration_us) {
 void RunRecorder::flush() {
     if (gather_.pending() == 0) {
         return;
+    }
+    if (block_ == 0) {
+        choose_block();
     }
     RecordBlock block = gather_.collect();
     if (writer_ != nullptr) {

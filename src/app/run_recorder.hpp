@@ -13,10 +13,11 @@ namespace layerledger {
 
 class RunRecorder final : public IterationObserver {
 public:
-    /// `writer` and `progress` are there on rank 0 only. All must outlive this.
+    /// `writer` and `progress` are there on rank 0 only. All must outlive this. The run begins at
+    /// iteration `first`. Collective.
     RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
-                std::int64_t iterations, double commit_seconds, RunWriter* writer,
-                Progress* progress);
+                std::int64_t first, std::int64_t iterations, double commit_seconds,
+                RunWriter* writer, Progress* progress);
 
     /// Gathers and commits once enough iterations are there: at the same iteration on all ranks.
     void iteration_finished(const IterationReport& report) override;
@@ -30,17 +31,19 @@ public:
 private:
     /// How many iterations travel together: what fits into `commit_seconds`, as far as rank 0's
     /// memory allows.
-    void choose_block(double iteration_us);
+    void choose_block();
 
     const Communicator& world_;
     Gather& gather_;
     std::size_t largest_block_;
-    std::int64_t iterations_;
+    std::int64_t typical_;  // the iteration whose duration tells how long a block takes
     double commit_us_;
     RunWriter* writer_;
     Progress* progress_;
+    std::size_t rows_;       // in the file or on the way there
     std::size_t block_ = 0;  // 0: not chosen yet
     double windows_us_ = 0;
+    double newest_us_ = 0;  // the newest iteration's window
 };
 
 }  // namespace layerledger

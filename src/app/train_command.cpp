@@ -1,57 +1,27 @@
 #include "train_command.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <optional>
-#include <thread>
 
-#include "command_line.hpp"
+#include "beginning.hpp"
+#include "checkpointing.hpp"
 #include "describe_run.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
-#include "layerledger/comm/mpi_session.hpp"
 #include "layerledger/record/run_reader.hpp"
-#include "layerledger/train/validation.hpp"
+#include "mpi_command.hpp"
 #include "progress.hpp"
 #include "run_recorder.hpp"
 #include "run_setup.hpp"
+#include "stop_request.hpp"
+#include "training_breaks.hpp"
 
 namespace layerledger {
 namespace {
-
-/// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
-/// that a mistake is reported once. Empty where the command line asked for a text only.
-std::optional<Experiment> read_settings(const Communicator& world,
-                                        const std::vector<std::string>& arguments, bool& dry_run) {
-    std::string ini;
-    bool go_on = true;
-    Experiment experiment;
-    world.agree_on_root([&] {
-        ParsedCommandLine parsed = parse_command_line(arguments, process_environment());
-        if (parsed.help) {
-            std::cout << usage(find_subcommand("train")) << "\n" << settings_help();
-        } else if (parsed.print_config) {
-            std::cout << parsed.experiment.to_ini();
-        }
-        go_on = !parsed.help && !parsed.print_config;
-        dry_run = parsed.dry_run;
-        experiment = std::move(parsed.experiment);
-        ini = experiment.to_ini();
-    });
-    go_on = world.broadcast(static_cast<std::int64_t>(go_on)) != 0;
-    dry_run = world.broadcast(static_cast<std::int64_t>(dry_run)) != 0;
-    ini = world.broadcast(std::move(ini));
-    if (!go_on) {
-        return std::nullopt;
-    }
-    if (!world.is_root()) {
-        experiment = parse_ini(ini);  // without origins, which only messages need
-    }
-    return experiment;
-}
 
 std::string output_path(const Experiment& experiment) {
     const std::string& file = experiment.output.file;
@@ -106,32 +76,50 @@ void announce(const Job& job, const Communicator& world) {
     }
 }
 
+/// Makes the source of one validation; empty where there is nothing to validate on.
+TrainingBreaks::ValidationSources validation_sources(const Job& job, const Communicator& world) {
+    if (job.images.val.empty() || !job.experiment.train.validate) {
+        return {};
+    }
+    const Shard shard{world.rank(), world.size()};
+    return [&job, shard] {
+        return make_validation_source(job.images, job.experiment.data, job.network->input(),
+                                      job.options.compile.batch, shard);
+    };
+}
+
+/// What every checkpoint of this run says beside its numbers.
+Checkpoint checkpoint_template(const RunDescription& description, const std::vector<Fact>& identity,
+                               const Beginning& beginning) {
+    Checkpoint checkpoint;
+    checkpoint.run_id = description.run_id;
+    checkpoint.config_text = description.config_text;
+    checkpoint.identity = identity;
+    checkpoint.versions = description.provenance;
+    checkpoint.skipped_images = beginning.skipped_images;
+    return checkpoint;
+}
+
 /// What training ended with.
 struct Outcome {
-    std::optional<Validation> validation;
+    bool is_stopped = false;  ///< on request, after a checkpoint
+    bool has_lost_checkpoint = false;
     std::int64_t skipped_images = 0;  ///< of all ranks
     std::int64_t dropped_spans = 0;
 };
 
-Outcome run(const Job& job, Trainer& trainer, RunRecorder& recorder, const Communicator& world) {
-    trainer.run(recorder);
-    recorder.flush();
-    Outcome outcome;
-    std::int64_t skipped = job.source->skipped();
-    if (!job.images.val.empty() && job.experiment.train.validate) {
-        const auto source =
-            make_validation_source(job.images, job.experiment.data, job.network->input(),
-                                   job.options.compile.batch, {world.rank(), world.size()});
-        outcome.validation = validate(*job.network, trainer.ops(), *source, world);
-        skipped += source->skipped();
+Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks,
+            const Communicator& world) {
+    trainer.run(recorder, breaks);
+    if (!breaks.is_stopped()) {
+        breaks.take_last();
     }
-    outcome.skipped_images = world.all_reduce_sum(skipped);
-    outcome.dropped_spans = world.all_reduce_sum(trainer.recorder().dropped());
-    return outcome;
+    return {breaks.is_stopped(), breaks.has_lost_checkpoint(), breaks.skipped_images(),
+            world.all_reduce_sum(trainer.recorder().dropped())};
 }
 
 /// Writes the end of the run file; false where data was lost.
-bool write_end(RunWriter& writer, const Job& job, const Outcome& outcome, const Trainer& trainer,
+bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer,
                const RunRecorder& recorder) {
     writer.set_skipped_images(outcome.skipped_images);
     writer.set_dropped_spans(outcome.dropped_spans);
@@ -140,11 +128,7 @@ bool write_end(RunWriter& writer, const Job& job, const Outcome& outcome, const 
     }
     writer.set_wall_clock(
         {recorder.windows_us(), trainer.wall_clock().elapsed_us, trainer.wall_clock().paused_us});
-    if (const auto& validation = outcome.validation) {
-        writer.set_validation({validation->loss, validation->top1, validation->topk,
-                               validation->images, validation->seconds, job.options.iterations});
-    }
-    return writer.finish(RunStatus::complete);
+    return writer.finish(outcome.is_stopped ? RunStatus::interrupted : RunStatus::complete);
 }
 
 /// Leaves a run file that says "failed". Rank 0 writes it, unless another rank alone knows of the
@@ -166,12 +150,21 @@ void mark_the_failure(const std::exception_ptr& failure, RunWriter* writer,
 
 ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     bool dry_run = false;
-    std::optional<Experiment> experiment = read_settings(world, arguments, dry_run);
+    std::optional<Experiment> experiment = read_settings(world, "train", arguments, dry_run);
     if (!experiment) {
         return ExitCode::ok;
     }
     Job job = set_up(world, std::move(*experiment));
     announce(job, world);
+    const std::string path = output_path(job.experiment);
+    const std::vector<Fact> identity = training_identity(job.experiment, *job.network, job.images,
+                                                         world.size(), job.backend->info());
+    Beginning beginning =
+        find_beginning(world, job.experiment, *job.network, job.options, identity, path);
+    if (beginning.is_complete) {
+        log::info(text("'", path, "' is complete: nothing is left to do"));
+        return ExitCode::ok;
+    }
     if (dry_run) {
         log::info("nothing was trained (--dry-run)");
         return ExitCode::ok;
@@ -182,12 +175,13 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     world.agree([&] {
         trainer.emplace(*job.network, *job.backend, *collective, world, *job.source, job.options);
     });
+    go_on_from(beginning, *trainer, world);
     const Communicator::ClockOffset clock = world.measure_clock_offset();
     std::string command_line = "layerledger train";
     for (const std::string& argument : arguments) {
         command_line += " " + argument;
     }
-    const RunDescription description =
+    RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
     const RecordLayout layout(description.extents());
@@ -196,71 +190,58 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     world.set_deadline(std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
 
-    const std::string path = output_path(job.experiment);
-    std::optional<RunWriter> writer;
+    std::unique_ptr<RunWriter> writer;
     std::optional<Progress> progress;
     world.agree_on_root([&] {
-        writer.emplace(path, description, job.experiment.output.overwrite);
+        writer = open_run(job.experiment, beginning, path, description);
         ProgressOptions display = progress_options(job.experiment.output.progress,
                                                    job.experiment.output.progress_seconds);
         display.iterations = job.options.iterations;
         display.iterations_per_epoch = job.options.iterations_per_epoch;
         progress.emplace(std::cout, std::move(display));
     });
-    RunRecorder recorder(world, gather, layout, job.options.iterations,
-                         job.experiment.output.commit_seconds, writer ? &*writer : nullptr,
+    RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,
+                         job.experiment.output.commit_seconds, writer.get(),
                          progress ? &*progress : nullptr);
+    TrainingBreaks breaks(
+        {world, *job.network, job.options, *job.source, *trainer, recorder, writer.get()},
+        job.experiment.train, validation_sources(job, world),
+        checkpoint_folder(job.experiment, path),
+        checkpoint_template(description, identity, beginning));
     Outcome outcome;
     try {
-        outcome = run(job, *trainer, recorder, world);
+        outcome = run(*trainer, recorder, breaks, world);
     } catch (...) {
-        mark_the_failure(std::current_exception(), writer ? &*writer : nullptr, path);
+        mark_the_failure(std::current_exception(), writer.get(), path);
         throw;
     }
     bool complete = true;
     if (writer) {
         progress.reset();
-        complete = write_end(*writer, job, outcome, *trainer, recorder);
+        complete = write_end(*writer, outcome, *trainer, recorder);
         if (complete) {
             std::cout << to_text(summarize(path));
         }
     }
     // Nobody leaves while rank 0 still writes: a launcher may end the job with the first rank.
     complete = world.broadcast(static_cast<std::int64_t>(complete)) != 0;
-    return complete ? ExitCode::ok : ExitCode::data_lost;
-}
-
-}  // namespace
-
-namespace {
-
-/// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
-/// once the lowest speaks: its abort silences the others before their turn comes.
-[[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what) {
-    constexpr std::chrono::milliseconds turn{250};
-    constexpr int turns = 20;
-    std::this_thread::sleep_for(std::min(world.rank(), turns) * turn);
-    log::error(text("rank ", world.rank(), ": ", one_line(what)));
-    abort_job(code);
+    if (!complete || outcome.has_lost_checkpoint) {
+        return ExitCode::data_lost;
+    }
+    if (outcome.is_stopped) {
+        log::info(text("stopped on request after iteration ", trainer->iterations_done(),
+                       "; --train.resume auto goes on from there"));
+        return ExitCode::interrupted;
+    }
+    return ExitCode::ok;
 }
 
 }  // namespace
 
 ExitCode run_train_command(int& argc, char**& argv, const std::vector<std::string>& arguments) {
-    const MpiSession session(argc, argv);
-    Communicator world = Communicator::world();
-    try {
-        return train(world, arguments);
-    } catch (const AgreedError& error) {
-        if (error.met_here()) {
-            log::error(one_line(error.what()));
-        }
-        return error.code();
-    } catch (const Error& error) {
-        give_up(world, error.code(), error.what());
-    } catch (const std::exception& error) {
-        give_up(world, ExitCode::internal, error.what());
-    }
+    listen_for_stop_requests();
+    return run_on_all_ranks(argc, argv,
+                            [&](Communicator& world) { return train(world, arguments); });
 }
 
 }  // namespace layerledger

@@ -142,6 +142,16 @@ std::vector<Setting> make_table() {
     train.add("digest_every", &T::digest_every, at_least(1),
               "iterations between comparisons of the ranks' parameters");
     train.add("validate", &T::validate, Flag{}, "validate after training where there is a val/");
+    train.add("validate_every", &T::validate_every, from_to(0, most_epochs),
+              "and after every so many epochs; 0: only after training");
+    train.add("checkpoint_every", &T::checkpoint_every, from_to(0, most_iterations),
+              "iterations between checkpoints, and one at the end; 0: only when SIGUSR1 stops it");
+    train.add("checkpoint_keep", &T::checkpoint_keep, from_to(1, 1'000'000),
+              "how many of the newest checkpoints are kept");
+    train.add("resume", &T::resume, Text{},
+              "none, auto (the run's newest whole checkpoint, if there is one) or a checkpoint");
+    train.add("resume_mismatch", &T::resume_mismatch, OneOf{{"refuse", "allow"}},
+              "a checkpoint of another network, seed, batch, optimizer or number of ranks");
 
     using S = SyncSettings;
     Section sync(table, "sync", &Experiment::sync);

@@ -18,7 +18,12 @@ constexpr std::chrono::seconds longest_wait{300};
 
 BatchLoader::BatchLoader(const std::string& root, const std::vector<ImageIndex::Image>& images,
                          Shape extent, Plan plan, std::int64_t threads)
-    : root_(root), images_(images), extent_(extent), plan_(std::move(plan)) {
+    : root_(root),
+      images_(images),
+      extent_(extent),
+      plan_(std::move(plan)),
+      drawing_(plan_.first),
+      handed_out_(plan_.first) {
     const auto places = static_cast<std::size_t>(plan_.batch_size);
     for (Slot& slot : slots_) {
         slot.loaded.batch.images.resize(places * static_cast<std::size_t>(extent.elements()));

@@ -47,10 +47,11 @@ class BatchLoader {
 public:
     struct Plan {
         std::int64_t batch_size = 1;
-        std::int64_t batches = 0;  ///< how many to load; fewer than 0: without end
+        std::int64_t batches = 0;  ///< how many there are; fewer than 0: without end
         /// Names the candidates of a place; called in order, batch by batch, by one thread at a
         /// time.
         std::function<Candidates(std::int64_t batch, std::int64_t place)> draw;
+        std::int64_t first = 0;  ///< the batch to begin with
     };
 
     /// `root` and `images` must outlive the loader, which starts loading at once.
@@ -92,7 +93,7 @@ private:
     std::array<Slot, slot_count> slots_;
     std::int64_t drawing_ = 0;       // the batch whose places are being given out
     std::int64_t drawn_places_ = 0;  // of it
-    std::int64_t handed_out_ = 0;    // batches given to the reader
+    std::int64_t handed_out_ = 0;    // the batch that the reader gets next
     std::exception_ptr failure_;
 
     std::vector<std::jthread> threads_;  // last: stopped and joined before anything else goes

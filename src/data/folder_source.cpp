@@ -1,6 +1,7 @@
 // Training batches from an image folder, shuffled anew each epoch.
 #include <cstddef>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -74,20 +75,30 @@ public:
                  std::uint64_t seed)
         : iterations_per_epoch_(iterations_per_epoch),
           on_error_(settings.on_error),
-          loader_(index.root, index.train, image,
-                  {batch, -1,
-                   [epochs =
-                        ShardedEpochs(index.train.size(), iterations_per_epoch, batch, shard, seed),
-                    replace = settings.on_error == OnError::skip](std::int64_t number,
-                                                                  std::int64_t place) mutable {
-                       Candidates candidates = epochs(number, place);
-                       candidates.tries = replace ? candidates.order->size() : 1;
-                       return candidates;
-                   }},
-                  settings.workers) {}
+          index_(index),
+          image_(image),
+          workers_(settings.workers),
+          plan_{
+              batch, -1,
+              [epochs = ShardedEpochs(index.train.size(), iterations_per_epoch, batch, shard, seed),
+               replace = settings.on_error == OnError::skip](std::int64_t number,
+                                                             std::int64_t place) mutable {
+                  Candidates candidates = epochs(number, place);
+                  candidates.tries = replace ? candidates.order->size() : 1;
+                  return candidates;
+              }} {
+        seek(0);
+    }
+
+    void seek(std::int64_t batch) override {
+        LL_EXPECT(batch >= 0);
+        plan_.first = batch;
+        loader_.reset();  // its threads end before others begin
+        loader_.emplace(index_.root, index_.train, image_, plan_, workers_);
+    }
 
     const HostBatch& next() override {
-        LoadedBatch& loaded = loader_.next();
+        LoadedBatch& loaded = loader_->next();
         for (const LoadedBatch::Place& place : loaded.places) {
             if (!place.filled) {
                 throw Error(ExitCode::bad_data,
@@ -113,7 +124,11 @@ private:
     OnError on_error_;
     std::set<std::string> reported_;  // each bad file is worth one line, not one an epoch
     std::int64_t skipped_ = 0;
-    BatchLoader loader_;
+    const ImageIndex& index_;
+    Shape image_;
+    std::int64_t workers_;
+    BatchLoader::Plan plan_;
+    std::optional<BatchLoader> loader_;
 };
 
 }  // namespace

@@ -29,6 +29,10 @@ public:
         position_ = (position_ + 1) % pool_.size();
         return batch;
     }
+    void seek(std::int64_t batch) override {
+        LL_EXPECT(batch >= 0);
+        position_ = static_cast<std::size_t>(batch) % pool_.size();
+    }
     std::int64_t iterations_per_epoch() const noexcept override { return 0; }
     std::int64_t skipped() const noexcept override { return 0; }
 

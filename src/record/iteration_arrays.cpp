@@ -88,11 +88,13 @@ void IterationArrays::create(hdf5::File& file) const {
         }
     });
     // From now on set in place, because a commit should not rearrange anything.
-    file.set_attribute(std::string(schema::iteration_start().name), "epoch_ns", std::int64_t{0});
+    for (const char* epoch : {"epoch_ns", "epoch_utc_ns"}) {
+        file.set_attribute(std::string(schema::iteration_start().name), epoch, std::int64_t{0});
+    }
 }
 
 void IterationArrays::write(hdf5::File& file, const RecordBlock& block, std::uint64_t first_row,
-                            std::int64_t epoch_ns) const {
+                            const Epoch& epoch) const {
     const std::uint64_t iterations = block.iterations();
     for_each_variable(extents_, [&](const schema::Variable& variable) {
         file.set_rows(std::string(variable.name), first_row + iterations);
@@ -105,13 +107,14 @@ void IterationArrays::write(hdf5::File& file, const RecordBlock& block, std::uin
     std::vector<std::int64_t> starts_ns(block.starts_ns.size());
     for (std::uint64_t rank = 0; rank < ranks; ++rank) {
         for (std::uint64_t i = 0; i < iterations; ++i) {
-            starts_ns[i * ranks + rank] = block.starts_ns[rank * iterations + i] - epoch_ns;
+            starts_ns[i * ranks + rank] = block.starts_ns[rank * iterations + i] - epoch.ns;
         }
     }
     const std::string starts_name(schema::iteration_start().name);
     file.write<std::int64_t>(starts_name, starts_ns,
                              hdf5::Slab{{first_row, 0}, {iterations, ranks}});
-    file.set_attribute(starts_name, "epoch_ns", epoch_ns);
+    file.set_attribute(starts_name, "epoch_ns", epoch.ns);
+    file.set_attribute(starts_name, "epoch_utc_ns", epoch.utc_ns);
 
     for (const schema::RecordVariable& variable : schema::record_variables()) {
         if (variable.exists(extents_)) {

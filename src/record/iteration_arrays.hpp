@@ -21,9 +21,15 @@ public:
     /// Makes the rest, once all scales are there.
     void create(hdf5::File& file) const;
 
+    /// What `iteration_start` counts from.
+    struct Epoch {
+        std::int64_t ns = 0;      ///< on rank 0's steady clock
+        std::int64_t utc_ns = 0;  ///< on the calendar, since 1970
+    };
+
     /// Writes a block to the rows from `first_row` on and makes them the last. May be repeated.
     void write(hdf5::File& file, const RecordBlock& block, std::uint64_t first_row,
-               std::int64_t epoch_ns) const;
+               const Epoch& epoch) const;
 
     /// Most bytes by which writing these rows lets the file grow.
     [[nodiscard]] std::uint64_t growth_bytes(std::uint64_t first_row,

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "event_table.hpp"
 #include "facts.hpp"
 #include "iteration_arrays.hpp"
 #include "layerledger/base/text.hpp"
@@ -18,6 +19,9 @@ void write_attributes(hdf5::File& file, const RunDescription& description) {
     file.set_attribute("/", "creator", "layerledger " LAYERLEDGER_VERSION);
     file.set_attribute("/", "run_id", description.run_id);
     file.set_attribute("/", "date_created", description.date_created);
+    if (!description.history.empty()) {
+        file.set_attribute("/", "history", description.history);
+    }
     file.set_attribute("/", "status", schema::name(RunStatus::running));
     file.set_attribute("/", "level", schema::name(description.level));
     file.set_attribute("/", "warmup_iterations", description.warmup_iterations);
@@ -53,6 +57,7 @@ void write_groups(hdf5::File& file, const RunDescription& description) {
     for (const auto& [name, value] : description.network) {
         write_fact(file, "network", name, value);
     }
+    create_event_tables(file);
     write_fact(file, "config", "text", description.config_text);
     for (const SettingText& setting : description.settings) {
         write_fact(file, "config", setting.key, setting.value);

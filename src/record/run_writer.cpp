@@ -7,13 +7,16 @@
 #include <thread>
 #include <utility>
 
+#include "continuation.hpp"
 #include "disk.hpp"
+#include "event_table.hpp"
 #include "facts.hpp"
 #include "hdf5.hpp"
 #include "iteration_arrays.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "open_run_file.hpp"
 #include "run_file.hpp"
 #include "schema.hpp"
 
@@ -90,13 +93,17 @@ struct RunWriter::State {
     std::size_t pending_bytes = 0;
     std::int64_t committed = 0;
     std::int64_t dropped = 0;
-    std::optional<std::int64_t> epoch_ns;
+    std::optional<IterationArrays::Epoch> epoch;
+    EarlierStart earlier;           ///< nothing where the file is new
     std::uint64_t end_of_data = 0;  ///< size of the file without its spare room
     bool is_failing = false;
     bool is_finished = false;
 
     std::optional<OverheadRecord> overhead;
-    std::optional<ValidationRecord> validation;
+    std::vector<ValidationRecord> validations;
+    std::vector<PauseRecord> pauses;
+    std::size_t written_validations = 0;  ///< of these, and of the pauses, are in the file
+    std::size_t written_pauses = 0;
     std::optional<WallClockRecord> wall_clock;
     std::int64_t skipped_images = 0;
     std::int64_t dropped_spans = 0;
@@ -108,6 +115,9 @@ struct RunWriter::State {
           layout(run.extents()) {}
 
     void build(std::size_t chunk_iterations);
+    void go_on(const RunWriter::GoOn& from);
+    void write_new_events(hdf5::File& file);
+    [[nodiscard]] bool try_write_events();
     void take(RecordBlock block);
     void commit_next();
     [[nodiscard]] bool try_commit_all();
@@ -121,8 +131,32 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
     disk::prepare(path, overwrite, bytes_of_description(description) + spare_bytes);
     build_run_file(path, description, chunk_iterations);
     overwrite = true;  // from here on the file is ours
+    written_validations = written_pauses = 0;
     if (chunk_iterations > 0) {
         arrays.emplace(description, chunk_iterations);
+    }
+    after_close();
+}
+
+void RunWriter::State::go_on(const RunWriter::GoOn& from) {
+    require_same_tables(open_run_file(path), description, path);
+    try {
+        OpenForCommit open = open_for_commit(path);
+        earlier = continue_run_file(open.file, from.iteration, from.history);
+        open.file.close();
+    } catch (const std::exception& error) {
+        throw Error(ExitCode::bad_data, text("cannot go on in '", path, "' (", error.what(),
+                                             ") choose another output.file"));
+    }
+    overwrite = true;
+    committed = earlier.committed;
+    validations = earlier.validations;
+    pauses = earlier.pauses;
+    written_validations = validations.size();
+    written_pauses = pauses.size();
+    if (earlier.block_iterations > 0) {
+        block_iterations = static_cast<std::size_t>(earlier.block_iterations);
+        arrays.emplace(description, block_iterations);
     }
     after_close();
 }
@@ -138,12 +172,8 @@ void RunWriter::State::take(RecordBlock block) {
     LL_VALIDATE(block.starts_ns.size() == block.iterations() * description.ranks.size() &&
                     block.rows.size() == block.starts_ns.size() * layout.size,
                 ExitCode::internal, "a block of records is not of the shape of this run");
-    if (!epoch_ns) {
-        std::int64_t earliest = block.starts_ns.front();
-        for (std::size_t rank = 1; rank < description.ranks.size(); ++rank) {
-            earliest = std::min(earliest, block.starts_ns[rank * block.iterations()]);
-        }
-        epoch_ns = earliest;
+    if (!epoch) {
+        epoch = epoch_of(block, description.ranks.size(), earlier);
     }
     pending_bytes += bytes_of(block);
     pending.push_back(std::move(block));
@@ -162,7 +192,7 @@ void RunWriter::State::commit_next() {
     LL_VALIDATE(no_room.empty(), ExitCode::data_lost, no_room);
     OpenForCommit open = open_for_commit(path);
     hdf5::File& file = open.file;
-    arrays->write(file, block, first_row, *epoch_ns);
+    arrays->write(file, block, first_row, *epoch);
     file.flush();
     const std::int64_t rows = committed + static_cast<std::int64_t>(block.iterations());
     file.set_attribute("/", "committed_iterations", rows);
@@ -205,6 +235,26 @@ bool RunWriter::State::try_commit_all() {
     return true;
 }
 
+void RunWriter::State::write_new_events(hdf5::File& file) {
+    write_events(file, validations, written_validations);
+    write_events(file, pauses, written_pauses);
+}
+
+bool RunWriter::State::try_write_events() {
+    try {
+        OpenForCommit open = open_for_commit(path);
+        write_new_events(open.file);
+        open.file.close();
+        written_validations = validations.size();
+        written_pauses = pauses.size();
+        after_close();
+    } catch (const std::exception& error) {
+        warn_once(error);
+        return false;
+    }
+    return true;
+}
+
 /// What is known only when the run ends, and the status as its very last word.
 bool RunWriter::State::try_write_end(RunStatus status) {
     try {
@@ -213,16 +263,17 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         if (overhead) {
             write_facts(file, *overhead);
         }
-        if (validation) {
-            write_facts(file, *validation);
+        if (!validations.empty()) {
+            write_facts(file, validations.back());
         }
+        write_new_events(file);
         if (wall_clock) {
             write_facts(file, *wall_clock);
         }
         drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
         file.set_attribute("/", "dropped_spans", dropped_spans);
-        file.set_attribute("/", "dropped_iterations", dropped);
+        file.set_attribute("/", "dropped_iterations", earlier.dropped + dropped);
         file.flush();
         file.set_attribute("/", "status", schema::name(status));
         file.close();
@@ -239,6 +290,11 @@ bool RunWriter::State::try_write_end(RunStatus status) {
 RunWriter::RunWriter(std::string path, const RunDescription& description, bool overwrite)
     : state_(std::make_unique<State>(std::move(path), description, overwrite)) {
     state_->build(0);
+}
+
+RunWriter::RunWriter(std::string path, const RunDescription& description, const GoOn& from)
+    : state_(std::make_unique<State>(std::move(path), description, false)) {
+    state_->go_on(from);
 }
 
 RunWriter::~RunWriter() {
@@ -285,8 +341,14 @@ void RunWriter::set_overhead(const OverheadRecord& overhead) {
     state_->overhead = overhead;
 }
 
-void RunWriter::set_validation(const ValidationRecord& validation) {
-    state_->validation = validation;
+void RunWriter::add_validation(const ValidationRecord& validation) {
+    state_->validations.push_back(validation);
+    static_cast<void>(state_->try_write_events());
+}
+
+void RunWriter::add_pause(PauseKind kind, std::int64_t iteration, double seconds) {
+    state_->pauses.push_back({iteration, static_cast<std::int64_t>(kind), seconds});
+    static_cast<void>(state_->try_write_events());
 }
 
 void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
@@ -330,6 +392,14 @@ const std::string& RunWriter::path() const noexcept {
 
 std::int64_t RunWriter::committed_iterations() const noexcept {
     return state_->committed;
+}
+
+std::size_t RunWriter::block_iterations() const noexcept {
+    return state_->block_iterations;
+}
+
+std::int64_t RunWriter::last_validation() const noexcept {
+    return state_->validations.empty() ? -1 : state_->validations.back().iteration;
 }
 
 void mark_failed(const std::string& path) noexcept {

@@ -272,6 +272,13 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
 
 }  // namespace
 
+RunIdentity identify_run(const std::string& path) {
+    const hdf5::File file = open_run_file(path);
+    return {file.text_attribute("/", "run_id").value_or(""),
+            file.text_attribute("/", "status").value_or(""),
+            file.integer_attribute("/", "committed_iterations").value_or(0)};
+}
+
 RunSummary summarize(const std::string& path) {
     const hdf5::File file = open_run_file(path);
     try {

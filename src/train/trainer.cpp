@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include "layerledger/base/contract.hpp"
 #include "layerledger/train/initialization.hpp"
 #include "layerledger/train/replicas.hpp"
 
@@ -49,29 +50,74 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
     initialize(network, *ops_, options.seed);
 }
 
-void Trainer::run(IterationObserver& observer) {
-    compare_replicas(0);
+void Trainer::run(IterationObserver& observer, Breaks& breaks) {
+    compare_replicas();
     const double begun_us = raw_clock_us();
-    for (std::int64_t i = 0; i < options_.iterations; ++i) {
-        recorder_.begin_iteration(i, options_.profile.at(i));
+    bool go_on = true;
+    while (go_on && !is_done()) {
+        recorder_.begin_iteration(done_, options_.profile.at(done_));
         {
             const auto measuring = recorder_.activity(Activity::measurement);
             report(recorder_.take_closed(), observer);
         }
-        iterate(i);
+        iterate(done_);
+        ++done_;
+        bool is_due = false;
+        {
+            const auto measuring = recorder_.activity(Activity::measurement);
+            is_due = !is_done() && breaks.is_due(done_);
+        }
         recorder_.end_iteration();
-        if ((i + 1) % options_.digest_every == 0) {
-            const double paused_us = raw_clock_us();
-            compare_replicas(i + 1);
-            recorder_.pause_ended();
-            wall_clock_.paused_us += raw_clock_us() - paused_us;
+        if (is_due || done_ % options_.digest_every == 0) {
+            pause([&] { compare_replicas(); });
+        }
+        if (is_due) {
+            pause([&] {
+                report_rest(observer);
+                go_on = breaks.take(done_);
+            });
         }
     }
     wall_clock_.elapsed_us = raw_clock_us() - begun_us;
+    report_rest(observer);
+    compare_replicas();
+}
+
+void Trainer::run(IterationObserver& observer) {
+    class NoBreaks final : public Breaks {
+        bool is_due(std::int64_t) override { return false; }
+        bool take(std::int64_t) override { return true; }
+    } none;
+    run(observer, none);
+}
+
+void Trainer::pause(const std::function<void()>& work) {
+    const double begun_us = raw_clock_us();
+    work();
+    recorder_.pause_ended();
+    wall_clock_.paused_us += raw_clock_us() - begun_us;
+}
+
+void Trainer::report_rest(IterationObserver& observer) {
     while (const auto closed = recorder_.drain()) {
         report(closed, observer);
     }
-    compare_replicas(options_.iterations);
+}
+
+StateHolders Trainer::state_holders() {
+    return {network_, *ops_, optimizer_, *parameters_, *gradients_};
+}
+
+TrainerState Trainer::capture() {
+    return layerledger::capture(state_holders(), done_, world_);
+}
+
+void Trainer::restore(const TrainerState& state) {
+    LL_EXPECT(done_ == 0);
+    layerledger::restore(state_holders(), state, world_.rank());
+    done_ = state.iteration;
+    options_.profile.warmup += done_;
+    source_.seek(done_);
 }
 
 /// One iteration: forward, backward with the all-reduce of each bucket as its gradients appear, and
@@ -135,10 +181,9 @@ void Trainer::report(const std::optional<ClosedIteration>& closed, IterationObse
     observer.iteration_finished(report);
 }
 
-void Trainer::compare_replicas(std::int64_t iterations_done) {
-    if (world_.size() > 1) {
-        require_equal_replicas(world_, backend_.digest(parameters_->span()), iterations_done);
-    }
+/// Waits for the device, whatever the number of ranks.
+void Trainer::compare_replicas() {
+    require_equal_replicas(world_, backend_.digest(parameters_->span()), done_);
 }
 
 std::optional<Overhead> Trainer::overhead() const {

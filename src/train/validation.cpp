@@ -4,27 +4,46 @@
 #include <vector>
 
 #include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
 
 namespace layerledger {
 
 namespace {
 
-void average_statistics(LayerOps& ops, const Communicator& world) {
-    std::vector<float> state = ops.state();
-    world.barrier();
-    world.all_reduce_sum(state);
-    for (float& value : state) {
-        value /= static_cast<float>(world.size());
+/// The ranks' mean statistics take the place of this rank's own for as long as this lives.
+class SharedStatistics {
+public:
+    SharedStatistics(LayerOps& ops, const Communicator& world) : ops_(ops), own_(ops.state()) {
+        std::vector<float> mean = own_;
+        world.barrier();
+        world.all_reduce_sum(mean);
+        for (float& value : mean) {
+            value /= static_cast<float>(world.size());
+        }
+        ops.set_state(mean);
     }
-    ops.set_state(state);
-}
+    SharedStatistics(const SharedStatistics&) = delete;
+    SharedStatistics& operator=(const SharedStatistics&) = delete;
+    ~SharedStatistics() {
+        try {
+            ops_.set_state(own_);
+        } catch (const std::exception& error) {
+            log::error(text("running statistics are lost (", error.what(), ")"));
+        }
+    }
+
+private:
+    LayerOps& ops_;
+    std::vector<float> own_;
+};
 
 }  // namespace
 
 Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
                     const Communicator& world) {
     const auto begun = std::chrono::steady_clock::now();
-    average_statistics(ops, world);
+    const SharedStatistics shared(ops, world);
     BatchMetrics sum;
     for (std::int64_t i = 0; i < source.batches(); ++i) {
         ops.load(source.next());
@@ -55,6 +74,20 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
     validation.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     return validation;
+}
+
+std::vector<float> mean_statistics(const std::vector<std::vector<float>>& ranks) {
+    std::vector<float> mean(ranks.empty() ? 0 : ranks.front().size(), 0.0F);
+    for (const std::vector<float>& rank : ranks) {
+        LL_EXPECT(rank.size() == mean.size());
+        for (std::size_t i = 0; i < mean.size(); ++i) {
+            mean[i] += rank[i];
+        }
+    }
+    for (float& value : mean) {
+        value /= static_cast<float>(ranks.size());
+    }
+    return mean;
 }
 
 }  // namespace layerledger

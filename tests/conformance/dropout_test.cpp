@@ -78,6 +78,19 @@ TEST_P(DropoutConformance, MasksDependOnPassAndSeedAndNothingElse) {
     EXPECT_NEAR(agreement(first, kept(one)), 0.5, 0.02);
 }
 
+TEST_P(DropoutConformance, GoesOnFromASavedPosition) {
+    Harness one(*backend_, dropping(0.5F), {.batch = 4, .seed = 1});
+    one.forward(Mode::training);
+    one.forward(Mode::training);
+    const std::vector<std::uint64_t> position = one.ops().random_state();
+    one.forward(Mode::training);
+    Harness other(*backend_, dropping(0.5F), {.batch = 4, .seed = 1});
+    other.ops().set_random_state(position);
+    other.forward(Mode::training);
+    EXPECT_EQ(kept(one), kept(other));
+    EXPECT_THROW(other.ops().set_random_state(std::vector<std::uint64_t>(7)), Error);
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, DropoutConformance, on_every_backend(), backend_name);
 
 }  // namespace

@@ -33,6 +33,7 @@ public:
         batch_.valid = golden::batch;
     }
     const HostBatch& next() override { return batch_; }
+    void seek(std::int64_t) override {}
     std::int64_t iterations_per_epoch() const noexcept override { return 0; }
     std::int64_t skipped() const noexcept override { return 0; }
 

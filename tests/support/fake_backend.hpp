@@ -47,6 +47,8 @@ public:
     std::vector<float> output_gradient(OpId) const override { return {}; }
     std::vector<float> state() const override { return {}; }
     void set_state(std::span<const float>) override {}
+    std::vector<std::uint64_t> random_state() const override { return {}; }
+    void set_random_state(std::span<const std::uint64_t>) override {}
     std::vector<Implementation> implementations() const override { return {}; }
 
 private:
@@ -117,6 +119,7 @@ class FakeSource final : public BatchSource {
 public:
     explicit FakeSource(std::int64_t per_epoch = 0) : per_epoch_(per_epoch) {}
     const HostBatch& next() override { return batch_; }
+    void seek(std::int64_t) override {}  // all batches are the same
     std::int64_t iterations_per_epoch() const noexcept override { return per_epoch_; }
     std::int64_t skipped() const noexcept override { return 0; }
 

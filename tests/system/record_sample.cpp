@@ -41,7 +41,7 @@ int run(const std::vector<std::string>& words) {
         RunWriter writer(file, description, false);
         writer.set_block_iterations(std::stoul(words.at(5)));
         writer.set_overhead({0.25, 0.125, 0.375, 20, 0.0625});
-        writer.set_validation({1.5, 0.5, 0.75, 100, 2.5, 10});
+        writer.add_validation({1.5, 0.5, 0.75, 100, 2.5, 10});
         writer.set_skipped_images(3);
         append(writer, description, std::stoll(words.at(4)), std::stoll(words.at(5)));
         return writer.finish(RunStatus::complete) ? 0 : 74;

@@ -110,6 +110,30 @@ TEST_F(FolderSource, DependsOnTheSeedAndNotOnTheNumberOfThreads) {
     EXPECT_NE(epoch(*source(4, {}, 6)), one_thread);
 }
 
+// Three batches an epoch: within the first, at its end, in the second, and far ahead.
+TEST_F(FolderSource, GoesOnFromWhereItIsSoughtTo) {
+    write_numbered("train", 25);
+    settings_.workers = 2;
+    for (const std::int64_t start : {0, 1, 3, 4, 17}) {
+        for (const Shard shard : {Shard{0, 2}, Shard{1, 2}}) {
+            const auto whole = source(4, shard);
+            ASSERT_EQ(whole->iterations_per_epoch(), 3);
+            for (std::int64_t i = 0; i < start; ++i) {
+                static_cast<void>(whole->next());
+            }
+            const auto sought = source(4, shard);
+            static_cast<void>(sought->next());
+            sought->seek(start);
+            for (int i = 0; i < 5; ++i) {
+                const HostBatch& expected = whole->next();
+                const HostBatch& batch = sought->next();
+                EXPECT_EQ(batch.images, expected.images);
+                EXPECT_EQ(batch.labels, expected.labels);
+            }
+        }
+    }
+}
+
 TEST_F(FolderSource, StopsAtAnUnreadableImage) {
     write_numbered("train", 6);
     for (const auto& file : {testing::truncated_jpeg(), testing::png(), testing::garbage()}) {

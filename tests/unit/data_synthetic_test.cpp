@@ -52,6 +52,24 @@ TEST(SyntheticSource, RepeatsItsPool) {
     EXPECT_EQ(source->skipped(), 0);
 }
 
+TEST(SyntheticSource, GoesOnFromWhereItIsSoughtTo) {
+    for (std::int64_t start = 0; start < 5; ++start) {
+        const auto whole = make_synthetic_source(image, 10, 2, {}, 1, 3);
+        for (std::int64_t i = 0; i < start; ++i) {
+            static_cast<void>(whole->next());
+        }
+        const auto sought = make_synthetic_source(image, 10, 2, {}, 1, 3);
+        static_cast<void>(sought->next());
+        sought->seek(start);
+        for (int i = 0; i < 4; ++i) {
+            const HostBatch& expected = whole->next();
+            const HostBatch& batch = sought->next();
+            EXPECT_EQ(batch.images, expected.images);
+            EXPECT_EQ(batch.labels, expected.labels);
+        }
+    }
+}
+
 TEST(SyntheticSource, DependsOnItsSeedAlone) {
     const auto once = make_synthetic_source(image, 10, 2, {}, 7);
     const auto again = make_synthetic_source(image, 10, 2, {}, 7);

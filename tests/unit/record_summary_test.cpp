@@ -152,7 +152,7 @@ TEST(Summarize, ReadsBackOverheadAndValidation) {
     const TemporaryFolder folder;
     RunWriter writer(folder.path("run.h5"), sample_description(1), false);
     writer.set_overhead({0.25, 0.1, 0.4, 20, 0.05});
-    writer.set_validation({1.5, 0.5, 0.9, 100, 2.5, 10});
+    writer.add_validation({1.5, 0.5, 0.9, 100, 2.5, 10});
     EXPECT_TRUE(writer.finish(RunStatus::complete));
     const RunSummary summary = summarize(writer.path());
     ASSERT_TRUE(summary.overhead && summary.validation);

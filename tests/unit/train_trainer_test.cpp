@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "layerledger/train/trainer.hpp"
@@ -14,6 +15,7 @@ using ::testing::ElementsAre;
 using testing::FakeBackend;
 using testing::FakeCollective;
 using testing::FakeSource;
+using testing::ManualClock;
 
 class Collected final : public IterationObserver {
 public:
@@ -103,6 +105,76 @@ TEST(Trainer, ComparingReplicasIsInNoWindow) {
     for (const IterationReport& report : reports) {
         EXPECT_FLOAT_EQ(report.account.unaccounted, 0.0F);
     }
+}
+
+/// Breaks after the given numbers of iterations, of which the last ends the training.
+class SomeBreaks final : public Breaks {
+public:
+    SomeBreaks(ManualClock& clock, std::vector<std::int64_t> after, const Collected& observer)
+        : clock_(clock), after_(std::move(after)), observer_(observer) {}
+    bool is_due(std::int64_t done) override {
+        asked.push_back(done);
+        return std::find(after_.begin(), after_.end(), done) != after_.end();
+    }
+    bool take(std::int64_t done) override {
+        clock_.advance(1'000'000);
+        reported.push_back(observer_.reports.size());
+        return done != after_.back();
+    }
+    std::vector<std::int64_t> asked;
+    std::vector<std::size_t> reported;
+
+private:
+    ManualClock& clock_;
+    std::vector<std::int64_t> after_;
+    const Collected& observer_;
+};
+
+TEST(Trainer, ABreakIsInNoWindowAndComesWhenAllIsReported) {
+    for (const int latency : {0, 2}) {
+        Bench bench(latency);
+        bench.options.iterations = 20;
+        Trainer trainer(bench.network, bench.backend, bench.collective, bench.world, bench.source,
+                        bench.options);
+        SomeBreaks breaks(bench.backend.clock, {2, 5}, bench.observer);
+        trainer.run(bench.observer, breaks);
+        EXPECT_THAT(breaks.asked, ElementsAre(1, 2, 3, 4, 5));
+        EXPECT_THAT(breaks.reported, ElementsAre(2U, 5U));
+        EXPECT_EQ(trainer.iterations_done(), 5);
+        EXPECT_FALSE(trainer.is_done());
+        ASSERT_EQ(bench.observer.reports.size(), 5U);
+        for (const IterationReport& report : bench.observer.reports) {
+            EXPECT_LT(report.account.iteration_time, 1000.0F);
+            EXPECT_FLOAT_EQ(report.account.unaccounted, 0.0F);
+        }
+    }
+}
+
+TEST(Trainer, NobodyIsAskedAfterTheLastIteration) {
+    Bench bench;
+    bench.options.iterations = 2;
+    Trainer trainer(bench.network, bench.backend, bench.collective, bench.world, bench.source,
+                    bench.options);
+    SomeBreaks breaks(bench.backend.clock, {2}, bench.observer);
+    trainer.run(bench.observer, breaks);
+    EXPECT_THAT(breaks.asked, ElementsAre(1));
+    EXPECT_TRUE(trainer.is_done());
+}
+
+TEST(Trainer, GoesOnWhereAStateWasTakenAndWarmsUpAgain) {
+    Bench bench;
+    bench.options.iterations = 6;
+    bench.options.profile.warmup = 1;
+    Trainer trainer(bench.network, bench.backend, bench.collective, bench.world, bench.source,
+                    bench.options);
+    TrainerState state = trainer.capture();
+    state.iteration = 3;
+    trainer.restore(state);
+    trainer.run(bench.observer);
+    ASSERT_EQ(bench.observer.reports.size(), 3U);
+    EXPECT_EQ(bench.observer.reports[0].iteration, 3);
+    EXPECT_TRUE(bench.observer.reports[0].warmup);
+    EXPECT_FALSE(bench.observer.reports[1].warmup);
 }
 
 TEST(Trainer, OverheadCheckGivesAFigureOnceThereAreEnoughPairs) {

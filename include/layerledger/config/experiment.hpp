@@ -46,8 +46,13 @@ struct TrainSettings {
     double warmup_epochs = 0;        ///< learning rate rises linearly from 0
     std::string precision = "fp32";  ///< fp32 | tf32 | bf16
     std::int64_t topk = 5;
-    std::int64_t digest_every = 100;  ///< iterations between comparisons of the ranks' parameters
-    bool validate = true;             ///< validate after training where there is a val/ folder
+    std::int64_t digest_every = 100;    ///< iterations between comparisons of the ranks' parameters
+    bool validate = true;               ///< validate after training where there is a val/ folder
+    std::int64_t validate_every = 0;    ///< and every so many epochs; 0: not
+    std::int64_t checkpoint_every = 0;  ///< iterations; one at the end too; 0: only when stopped
+    std::int64_t checkpoint_keep = 2;
+    std::string resume = "none";             ///< none | auto | a checkpoint
+    std::string resume_mismatch = "refuse";  ///< refuse | allow
 };
 struct SyncSettings {
     CollectiveChoice collective = CollectiveChoice::automatic;

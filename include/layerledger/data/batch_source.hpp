@@ -27,6 +27,9 @@ public:
     /// The next batch, valid until the following call. Blocks while it is not ready.
     [[nodiscard]] virtual const HostBatch& next() = 0;
 
+    /// The next call of next() returns batch `batch`, counted from 0 over all epochs.
+    virtual void seek(std::int64_t batch) = 0;
+
     /// Iterations that make one epoch; 0 where there are no epochs (synthetic).
     [[nodiscard]] virtual std::int64_t iterations_per_epoch() const noexcept = 0;
 

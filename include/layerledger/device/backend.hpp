@@ -158,6 +158,12 @@ public:
     [[nodiscard]] virtual std::vector<float> state() const = 0;
     virtual void set_state(std::span<const float> state) = 0;
 
+    /// Where the random numbers of the training passes (dropout) have got to, flat; equal in length
+    /// on every rank. Set back, the passes that follow draw the same numbers again.
+    [[nodiscard]] virtual std::vector<std::uint64_t> random_state() const = 0;
+    /// Throws Error{bad_data} where the length is another network's.
+    virtual void set_random_state(std::span<const std::uint64_t> state) = 0;
+
     [[nodiscard]] virtual std::vector<Implementation> implementations() const = 0;
 };
 

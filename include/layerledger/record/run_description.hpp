@@ -51,6 +51,7 @@ struct RunDescription {
     std::string title;
     std::string run_id;        ///< UUID
     std::string date_created;  ///< ISO 8601, UTC
+    std::string history;       ///< what happened to the file so far, one line each
     Level level = Level::layer;
     std::int64_t warmup_iterations = 0;
     std::int64_t batch_size = 0;  ///< images per rank

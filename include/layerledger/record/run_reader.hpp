@@ -61,6 +61,16 @@ struct RunSummary {
     std::optional<ValidationRecord> validation;
 };
 
+/// Which run a file is of, and how far that came.
+struct RunIdentity {
+    std::string run_id;
+    std::string status;
+    std::int64_t committed_iterations = 0;
+};
+
+/// Throws as `summarize` does.
+[[nodiscard]] RunIdentity identify_run(const std::string& path);
+
 /// Throws Error: input_missing where there is no such file, bad_data where it is no run file or of
 /// an unknown major schema version.
 [[nodiscard]] RunSummary summarize(const std::string& path);

@@ -2,12 +2,14 @@
 // committed iteration; a full disk or a reader's lock never ends training.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "layerledger/record/iteration_record.hpp"
 #include "layerledger/record/run_description.hpp"
@@ -34,6 +36,15 @@ struct ValidationRecord {
     std::int64_t iteration = 0;  ///< after how many training iterations
 };
 
+/// Time in which training waited, in no iteration.
+struct PauseRecord {
+    std::int64_t iteration = 0;  ///< after how many training iterations
+    std::int64_t kind = 0;       ///< index into pause_kind_names
+    double seconds = 0;
+};
+enum class PauseKind : unsigned char { checkpoint, validation };
+inline constexpr std::array<std::string_view, 2> pause_kind_names{"checkpoint", "validation"};
+
 /// The sum of rank 0's iteration windows against a clock that the windows were not made from.
 struct WallClockRecord {
     double windows_us = 0;
@@ -51,6 +62,15 @@ public:
     /// Creates the file with everything but iterations, status "running".
     /// Throws Error{cannot_create} where the file exists (unless `overwrite`) or cannot be made.
     RunWriter(std::string path, const RunDescription& description, bool overwrite);
+    /// Goes on in the file of an earlier start of the same run, which had come to the given
+    /// iteration: takes away what the file has of it and of later ones. `iteration_start` goes on
+    /// with the time that passed on the calendar between the two. Throws Error{cannot_create} where
+    /// the file has other layers, buckets, ranks or batches, bad_data where it cannot be read.
+    struct GoOn {
+        std::int64_t iteration = 0;
+        std::string history;  ///< a line for the attribute `history`
+    };
+    RunWriter(std::string path, const RunDescription& description, const GoOn& from);
     /// Commits what is left, with the status "failed" unless `finish` was called.
     ~RunWriter();
     RunWriter(const RunWriter&) = delete;
@@ -60,12 +80,18 @@ public:
     /// without it the first block does.
     void set_block_iterations(std::size_t iterations);
 
+    /// The above; 0 before it is fixed.
+    [[nodiscard]] std::size_t block_iterations() const noexcept;
+
     /// Takes a block and tries to commit it. On failure warns once, keeps it and retries with the
     /// next call, up to a bound on memory; beyond that the oldest blocks are dropped and counted.
     void append(RecordBlock block);
 
     void set_overhead(const OverheadRecord& overhead);
-    void set_validation(const ValidationRecord& validation);
+    /// A row of a table that is written now or, where that fails, with what comes next. The last
+    /// validation is the run's result.
+    void add_validation(const ValidationRecord& validation);
+    void add_pause(PauseKind kind, std::int64_t iteration, double seconds);
     void set_wall_clock(const WallClockRecord& wall_clock);
     /// Images that could not be read and were replaced, summed over ranks.
     void set_skipped_images(std::int64_t images);
@@ -78,6 +104,8 @@ public:
 
     [[nodiscard]] const std::string& path() const noexcept;
     [[nodiscard]] std::int64_t committed_iterations() const noexcept;
+    /// After how many training iterations the newest validation was; -1 where there is none.
+    [[nodiscard]] std::int64_t last_validation() const noexcept;
 
 private:
     struct State;

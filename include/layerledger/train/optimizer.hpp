@@ -17,6 +17,10 @@ public:
 
     void update(LayerId layer, double learning_rate);
 
+    /// The state vectors of all parameters, each in the layout of the arena.
+    [[nodiscard]] std::size_t states() const noexcept { return state_count(step_.kind); }
+    [[nodiscard]] Buffer& state(std::size_t which) { return *states_.at(which); }
+
 private:
     [[nodiscard]] DeviceSpan state_slice(std::size_t which, const Slice& slice);
 

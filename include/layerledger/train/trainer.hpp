@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "layerledger/timeline/overhead.hpp"
 #include "layerledger/timeline/recorder.hpp"
 #include "layerledger/train/arena.hpp"
+#include "layerledger/train/checkpoint.hpp"
 #include "layerledger/train/gradient_synchronizer.hpp"
 #include "layerledger/train/learning_rate.hpp"
 #include "layerledger/train/optimizer.hpp"
@@ -50,6 +52,21 @@ public:
     virtual void iteration_finished(const IterationReport& report) = 0;
 };
 
+/// What training stops for between two iterations: checkpoints, validation, a request to end.
+/// Every rank gets the same calls and gives the same answers.
+class Breaks {
+public:
+    virtual ~Breaks() = default;
+
+    /// Is there a break after so many iterations? Asked after every iteration but the last, inside
+    /// Activity::measurement.
+    [[nodiscard]] virtual bool is_due(std::int64_t iterations_done) = 0;
+
+    /// The break itself, in no window: the device is idle, every iteration is reported and the
+    /// replicas are equal. False ends the training here.
+    [[nodiscard]] virtual bool take(std::int64_t iterations_done) = 0;
+};
+
 class Trainer {
 public:
     /// Compiles the network, lays out the arenas and initializes the parameters. What is passed by
@@ -57,11 +74,23 @@ public:
     Trainer(const Network& network, Backend& backend, Collective& collective,
             const Communicator& world, BatchSource& source, const TrainerOptions& options);
 
-    /// Trains and reports; ends with a comparison of all ranks' parameters.
+    /// Trains and reports up to the last iteration or a break that ends it; ends with a comparison
+    /// of all ranks' parameters.
+    void run(IterationObserver& observer, Breaks& breaks);
+    /// The same without breaks.
     void run(IterationObserver& observer);
 
+    /// Collective: what further training depends on, whole on rank 0.
+    [[nodiscard]] TrainerState capture();
+    /// Before `run`: goes on from a state that was captured on as many ranks, bit for bit. Its
+    /// first iterations are warm-up again.
+    void restore(const TrainerState& state);
+
+    /// Those of earlier starts included.
+    [[nodiscard]] std::int64_t iterations_done() const noexcept { return done_; }
+    [[nodiscard]] bool is_done() const noexcept { return done_ >= options_.iterations; }
+
     [[nodiscard]] LayerOps& ops() noexcept { return *ops_; }
-    
     [[nodiscard]] const std::vector<Bucket>& buckets() const noexcept {
         return synchronizer_.buckets();
     }
@@ -82,7 +111,11 @@ public:
 private:
     void iterate(std::int64_t iteration);
     void report(const std::optional<ClosedIteration>& closed, IterationObserver& observer);
-    void compare_replicas(std::int64_t iterations_done);
+    void compare_replicas();
+    /// Does `work` in no window.
+    void pause(const std::function<void()>& work);
+    void report_rest(IterationObserver& observer);
+    [[nodiscard]] StateHolders state_holders();
 
     const Network& network_;
     Backend& backend_;
@@ -100,6 +133,7 @@ private:
     Optimizer optimizer_;
 
     std::vector<BatchMetrics> metrics_;  // ring: of the iterations not yet reported
+    std::int64_t done_ = 0;
     std::vector<CheckedIteration> checked_;
     WallClock wall_clock_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "layerledger/comm/communicator.hpp"
 #include "layerledger/data/batch_source.hpp"
@@ -18,10 +19,14 @@ struct Validation {
     double seconds = 0;
 };
 
-/// Collective: one inference pass over `source`, every image counted exactly once. Running statistics
-/// are averaged over the ranks first: each has seen its own shard, and all validate the same network.
-/// Throws Error{bad_data} on all ranks where no image could be read.
+/// Collective: one inference pass over `source`, every image counted exactly once. Running
+/// statistics are averaged over the ranks for the pass, because each has seen its own shard and all
+/// validate the same network; training keeps its own. Throws Error{bad_data} on all ranks where no
+/// image could be read.
 [[nodiscard]] Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
                                   const Communicator& world);
+
+/// The mean of several ranks' running statistics, which are equally many.
+[[nodiscard]] std::vector<float> mean_statistics(const std::vector<std::vector<float>>& ranks);
 
 }  // namespace layerledger

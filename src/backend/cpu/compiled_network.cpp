@@ -157,6 +157,28 @@ void CompiledNetwork::set_state(std::span<const float> state) {
     }
 }
 
+std::vector<std::uint64_t> CompiledNetwork::random_state() const {
+    std::vector<std::uint64_t> all;
+    for (const auto& op : ops_) {
+        if (const std::uint64_t* draws = op->draws()) {
+            all.push_back(*draws);
+        }
+    }
+    return all;
+}
+
+void CompiledNetwork::set_random_state(std::span<const std::uint64_t> state) {
+    LL_VALIDATE(state.size() == random_state().size(), ExitCode::bad_data,
+                text("random numbers of ", state.size(), " operations (this network has ",
+                     random_state().size(), ") use a checkpoint of the same network"));
+    auto next = state.begin();
+    for (const auto& op : ops_) {
+        if (std::uint64_t* draws = op->draws()) {
+            *draws = *next++;
+        }
+    }
+}
+
 std::vector<Implementation> CompiledNetwork::implementations() const {
     std::vector<Implementation> all;
     for (const Op& op : network_.ops()) {

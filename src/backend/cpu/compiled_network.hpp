@@ -37,6 +37,8 @@ public:
 
     [[nodiscard]] std::vector<float> state() const override;
     void set_state(std::span<const float> state) override;
+    [[nodiscard]] std::vector<std::uint64_t> random_state() const override;
+    void set_random_state(std::span<const std::uint64_t> state) override;
 
     [[nodiscard]] std::vector<Implementation> implementations() const override;
 

@@ -27,6 +27,8 @@ public:
 
     /// Statistics that training keeps beside the parameters.
     [[nodiscard]] virtual std::span<float> state() noexcept { return {}; }
+    /// How many times random numbers were drawn; nothing where none are.
+    [[nodiscard]] virtual std::uint64_t* draws() noexcept { return nullptr; }
     /// Of the forward pass, and of the backward passes where another is among them:
     /// "jit_wino_4x3:avx512_core; backward jit:avx512_core".
     [[nodiscard]] std::string algorithm() const;

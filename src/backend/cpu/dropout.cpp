@@ -42,6 +42,8 @@ public:
         program.deliver_gradient(op_.inputs[0], result, backward_);
     }
 
+    [[nodiscard]] std::uint64_t* draws() noexcept override { return &pass_; }
+
 private:
     void draw() {
         const std::uint64_t key = mixed_bits(key_ + pass_);

@@ -1,0 +1,199 @@
+#include "beginning.hpp"
+
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "checkpointing.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/record/run_reader.hpp"
+#include "provenance.hpp"
+
+namespace layerledger {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::int64_t number_in(const std::string& word) {
+    std::int64_t number = 0;
+    std::from_chars(word.data(), word.data() + word.size(), number);
+    return number;
+}
+
+/// The checkpoint that train.resume names; nothing where the run begins at iteration 0.
+std::optional<CheckpointFolder::Found> wanted_checkpoint(const Experiment& experiment,
+                                                         const CheckpointFolder& folder) {
+    const std::string& resume = experiment.train.resume;
+    if (resume == "none") {
+        return {};
+    }
+    if (resume == "auto") {
+        return folder.newest_whole();
+    }
+    return CheckpointFolder::Found{resume, read_checkpoint(resume)};
+}
+
+void require_same_training(const Experiment& experiment, const CheckpointFolder::Found& found,
+                           const std::vector<Fact>& identity) {
+    const std::string different = differences(found.checkpoint, identity);
+    if (different.empty()) {
+        return;
+    }
+    LL_VALIDATE(experiment.train.resume_mismatch == "allow", ExitCode::configuration,
+                text("'", found.path, "' is of another training: ", different,
+                     "; go on with the same, or set train.resume_mismatch = allow and another "
+                     "output.file"));
+    log::warning(
+        text("what follows is another training than that of '", found.path, "': ", different));
+}
+
+/// As many images as before, in iterations of this run.
+std::int64_t iteration_here(const Checkpoint& checkpoint, const std::vector<Fact>& identity,
+                            bool has_epochs) {
+    Checkpoint here;
+    here.identity = identity;
+    const auto global_batch = [](const Checkpoint& of) {
+        return number_in(of.identity_of("world_size")) * number_in(of.identity_of("batch_size"));
+    };
+    const std::int64_t before = global_batch(checkpoint);
+    const std::int64_t now = global_batch(here);
+    return has_epochs && before > 0 && before != now ? checkpoint.iteration * before / now
+                                                     : checkpoint.iteration;
+}
+
+/// The run whose file this is; nothing where there is none that can be read.
+std::optional<RunIdentity> run_in(const std::string& run_file) {
+    try {
+        return identify_run(run_file);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+/// A run that was killed before its first checkpoint can only begin anew. Its records are kept.
+void set_aside(const std::string& run_file) {
+    const fs::path path(run_file);
+    for (int number = 1;; ++number) {
+        fs::path aside = path;
+        aside.replace_filename(
+            text(path.stem().string(), ".unfinished-", number, path.extension().string()));
+        if (!fs::exists(aside)) {
+            fs::rename(path, aside);
+            log::warning(text("'", run_file,
+                              "' is of a start that ended without a checkpoint; it "
+                              "is now '",
+                              aside.string(), "'"));
+            return;
+        }
+    }
+}
+
+std::string history_line(const Beginning& beginning) {
+    return beginning.checkpoint.empty() ? text(utc_now(), " begun")
+                                        : text(utc_now(), " resumed after iteration ",
+                                               beginning.iteration, " from ", beginning.checkpoint);
+}
+
+/// The checkpoints of another run must neither be lost nor taken for this one's.
+void make_room_for_checkpoints(const Experiment& experiment, const CheckpointFolder& folder) {
+    if (folder.files().empty()) {
+        return;
+    }
+    const bool none_is_whole = experiment.train.resume == "auto" && !folder.newest_whole();
+    LL_VALIDATE(experiment.output.overwrite || none_is_whole, ExitCode::cannot_create,
+                text("'", folder.path(),
+                     "' holds checkpoints of an earlier run (they are kept) "
+                     "use --train.resume auto to go on with it, --output.overwrite true or another "
+                     "output.file"));
+    folder.remove_after(-1);
+}
+
+}  // namespace
+
+CheckpointFolder checkpoint_folder(const Experiment& experiment, const std::string& run_file) {
+    return {fs::path(run_file).replace_extension(".checkpoints").string(),
+            experiment.train.checkpoint_keep};
+}
+
+Beginning find_beginning(const Communicator& world, const Experiment& experiment,
+                         const Network& network, const TrainerOptions& options,
+                         const std::vector<Fact>& identity, const std::string& run_file) {
+    Beginning beginning;
+    world.agree_on_root([&] {
+        const CheckpointFolder folder = checkpoint_folder(experiment, run_file);
+        std::optional<CheckpointFolder::Found> found = wanted_checkpoint(experiment, folder);
+        if (!found) {
+            if (experiment.train.resume == "auto") {
+                log::info("there is no checkpoint to go on from: training begins at iteration 0");
+            }
+            return;
+        }
+        Checkpoint& checkpoint = found->checkpoint;
+        require_same_training(experiment, *found, identity);
+        if (const std::string changed = changed_settings(checkpoint, experiment);
+            !changed.empty()) {
+            log::warning(text("settings have changed since '", found->path, "': ", changed));
+        }
+        beginning.checkpoint = found->path;
+        beginning.iteration =
+            iteration_here(checkpoint, identity, options.iterations_per_epoch > 0);
+        beginning.skipped_images = checkpoint.skipped_images;
+        // Numbers of iterations that mean something else belong into another run.
+        if (folder.holds(found->path) && beginning.iteration == checkpoint.iteration) {
+            beginning.run_id = checkpoint.run_id;
+        }
+        const std::optional<RunIdentity> run = run_in(run_file);
+        beginning.is_complete = beginning.iteration >= options.iterations && run &&
+                                run->run_id == beginning.run_id && run->status == "complete";
+        beginning.state =
+            take_state(checkpoint, network, options.optimizer.kind, identity, world.size());
+        beginning.state.iteration = beginning.iteration;
+        log::info(
+            text("going on after iteration ", beginning.iteration, " from '", found->path, "'"));
+    });
+    beginning.iteration = world.broadcast(beginning.iteration);
+    beginning.skipped_images = world.broadcast(beginning.skipped_images);
+    beginning.is_complete = world.broadcast(static_cast<std::int64_t>(beginning.is_complete)) != 0;
+    return beginning;
+}
+
+void go_on_from(Beginning& beginning, Trainer& trainer, const Communicator& world) {
+    const auto has_state = static_cast<std::int64_t>(!beginning.state.parameters.empty());
+    if (world.broadcast(has_state) != 0) {
+        const TrainerState state = share(std::move(beginning.state), world);
+        world.agree([&] { trainer.restore(state); });
+    }
+}
+
+std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginning& beginning,
+                                    const std::string& run_file, RunDescription& description) {
+    const CheckpointFolder folder = checkpoint_folder(experiment, run_file);
+    const std::optional<RunIdentity> run = run_in(run_file);
+    const bool overwrite = experiment.output.overwrite;
+    description.history = history_line(beginning);
+    if (beginning.run_id.empty()) {
+        make_room_for_checkpoints(experiment, folder);
+        if (experiment.train.resume == "auto" && !overwrite && run && run->status != "complete") {
+            set_aside(run_file);
+        }
+    } else {
+        description.run_id = beginning.run_id;
+    }
+    if (experiment.train.checkpoint_every > 0) {
+        folder.prepare();
+    }
+    std::unique_ptr<RunWriter> writer;
+    if (run && run->run_id == beginning.run_id) {
+        writer = std::make_unique<RunWriter>(
+            run_file, description, RunWriter::GoOn{beginning.iteration, description.history});
+    } else {
+        writer = std::make_unique<RunWriter>(run_file, description, overwrite);
+    }
+    folder.remove_after(beginning.iteration);
+    return writer;
+}
+
+}  // namespace layerledger

@@ -1,0 +1,75 @@
+#include "mpi_command.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <thread>
+
+#include "command_line.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/comm/mpi_session.hpp"
+
+namespace layerledger {
+namespace {
+
+/// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
+/// once the lowest speaks: its abort silences the others before their turn comes.
+[[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what) {
+    constexpr std::chrono::milliseconds turn{250};
+    constexpr int turns = 20;
+    std::this_thread::sleep_for(std::min(world.rank(), turns) * turn);
+    log::error(text("rank ", world.rank(), ": ", one_line(what)));
+    abort_job(code);
+}
+
+}  // namespace
+
+ExitCode run_on_all_ranks(int& argc, char**& argv,
+                          const std::function<ExitCode(Communicator&)>& body) {
+    const MpiSession session(argc, argv);
+    Communicator world = Communicator::world();
+    try {
+        return body(world);
+    } catch (const AgreedError& error) {
+        if (error.met_here()) {
+            log::error(one_line(error.what()));
+        }
+        return error.code();
+    } catch (const Error& error) {
+        give_up(world, error.code(), error.what());
+    } catch (const std::exception& error) {
+        give_up(world, ExitCode::internal, error.what());
+    }
+}
+
+std::optional<Experiment> read_settings(const Communicator& world, const std::string& subcommand,
+                                        const std::vector<std::string>& arguments, bool& dry_run) {
+    std::string ini;
+    bool go_on = true;
+    Experiment experiment;
+    world.agree_on_root([&] {
+        ParsedCommandLine parsed = parse_command_line(arguments, process_environment());
+        if (parsed.help) {
+            std::cout << usage(find_subcommand(subcommand)) << "\n" << settings_help();
+        } else if (parsed.print_config) {
+            std::cout << parsed.experiment.to_ini();
+        }
+        go_on = !parsed.help && !parsed.print_config;
+        dry_run = parsed.dry_run;
+        experiment = std::move(parsed.experiment);
+        ini = experiment.to_ini();
+    });
+    go_on = world.broadcast(static_cast<std::int64_t>(go_on)) != 0;
+    dry_run = world.broadcast(static_cast<std::int64_t>(dry_run)) != 0;
+    ini = world.broadcast(std::move(ini));
+    if (!go_on) {
+        return std::nullopt;
+    }
+    if (!world.is_root()) {
+        experiment = parse_ini(ini);  // without origins, which only messages need
+    }
+    return experiment;
+}
+
+}  // namespace layerledger

@@ -1,0 +1,28 @@
+// What the subcommands that run on many ranks have in common.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerledger/base/error.hpp"
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/config/experiment.hpp"
+
+namespace layerledger {
+
+/// Starts MPI, runs `body` on every rank, ends MPI. An error that only one rank meets ends the
+/// whole job from here.
+[[nodiscard]] ExitCode run_on_all_ranks(int& argc, char**& argv,
+                                        const std::function<ExitCode(Communicator&)>& body);
+
+/// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
+/// that a mistake is reported once. Empty where the command line asked for a text only, which is
+/// shown then. Collective.
+[[nodiscard]] std::optional<Experiment> read_settings(const Communicator& world,
+                                                      const std::string& subcommand,
+                                                      const std::vector<std::string>& arguments,
+                                                      bool& dry_run);
+
+}  // namespace layerledger

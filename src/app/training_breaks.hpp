@@ -1,0 +1,79 @@
+// What training stops for: validation, checkpoints, a request to end.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/config/experiment.hpp"
+#include "layerledger/data/batch_source.hpp"
+#include "layerledger/network/network.hpp"
+#include "layerledger/record/checkpoint_file.hpp"
+#include "layerledger/record/run_writer.hpp"
+#include "layerledger/train/trainer.hpp"
+#include "run_recorder.hpp"
+
+namespace layerledger {
+
+class TrainingBreaks final : public Breaks {
+public:
+    /// What it works on, which must outlive it.
+    struct Parts {
+        const Communicator& world;
+        const Network& network;
+        const TrainerOptions& options;
+        BatchSource& source;
+        Trainer& trainer;
+        RunRecorder& recorder;
+        RunWriter* writer;  ///< on rank 0 only
+    };
+    /// Makes the source of one pass over the validation images; empty where there are none.
+    using ValidationSources = std::function<std::unique_ptr<ValidationSource>()>;
+
+    /// `checkpoint` has everything but numbers, which every checkpoint brings anew, and the images
+    /// that were skipped before this start. Collective.
+    TrainingBreaks(const Parts& parts, const TrainSettings& settings,
+                   ValidationSources validation_sources, CheckpointFolder folder,
+                   Checkpoint checkpoint);
+
+    /// Now and then the ranks agree whether one of them was asked to stop.
+    [[nodiscard]] bool is_due(std::int64_t iterations_done) override;
+    [[nodiscard]] bool take(std::int64_t iterations_done) override;
+
+    /// After the last iteration, unless training was stopped: what the end of a run owes and no
+    /// break has done yet. Collective.
+    void take_last();
+
+    [[nodiscard]] bool is_stopped() const noexcept { return is_stopped_; }
+    /// Whether a checkpoint could not be written.
+    [[nodiscard]] bool has_lost_checkpoint() const noexcept { return has_lost_checkpoint_; }
+    /// Images that could not be read so far, of all ranks and all starts of the run. Collective.
+    [[nodiscard]] std::int64_t skipped_images() const;
+
+private:
+    [[nodiscard]] bool is_validation_due(std::int64_t iterations_done) const;
+    [[nodiscard]] bool is_checkpoint_due(std::int64_t iterations_done) const;
+    [[nodiscard]] bool someone_asks_to_stop(std::int64_t iterations_done);
+    void validate_now();
+    void save_checkpoint();
+
+    Parts parts_;
+    TrainSettings settings_;
+    ValidationSources validation_sources_;
+    CheckpointFolder folder_;
+    Checkpoint checkpoint_;
+
+    std::int64_t last_validation_;
+    std::int64_t last_checkpoint_;
+    std::int64_t skipped_in_validation_ = 0;  // on this rank
+    bool is_stopped_ = false;
+    bool has_lost_checkpoint_ = false;
+
+    std::int64_t asked_at_;    // iterations done when the ranks agreed last
+    std::int64_t next_asked_;  // and when they do next
+    std::chrono::steady_clock::time_point asked_time_;
+};
+
+}  // namespace layerledger

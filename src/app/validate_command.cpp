@@ -1,0 +1,141 @@
+#include "validate_command.hpp"
+
+#include <iostream>
+#include <optional>
+
+#include "checkpointing.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/train/arena.hpp"
+#include "layerledger/train/validation.hpp"
+#include "mpi_command.hpp"
+#include "run_setup.hpp"
+
+namespace layerledger {
+namespace {
+
+/// Takes "--checkpoint FILE" out of the arguments; the rest are settings.
+std::string take_checkpoint_path(std::vector<std::string>& arguments) {
+    const std::string option = "--checkpoint";
+    std::string path;
+    for (auto word = arguments.begin(); word != arguments.end();) {
+        if (word->starts_with(option + "=")) {
+            path = word->substr(option.size() + 1);
+            word = arguments.erase(word);
+        } else if (*word == option && std::next(word) != arguments.end()) {
+            path = *std::next(word);
+            word = arguments.erase(word, word + 2);
+        } else {
+            ++word;
+        }
+    }
+    return path;
+}
+
+/// The network with the parameters and the mean running statistics of a checkpoint.
+class TrainedNetwork {
+public:
+    /// Collective; `state` is rank 0's.
+    TrainedNetwork(const Network& network, Backend& backend, const CompileOptions& options,
+                   TrainerState state, const Communicator& world)
+        : recorder_(backend.marks(), {network.layers().size(), 0, 0}, 0),
+          ops_(backend.compile(network, options, recorder_)) {
+        const ArenaPlan arena = plan_arena(network, ops_->parameter_storage());
+        parameters_ = backend.allocate(arena.size);
+        gradients_ = backend.allocate(arena.size);
+        ops_->bind(parameters_->span(), gradients_->span(), arena.parameter_offsets);
+        state = share(std::move(state), world);
+        for (const Parameter& parameter : network.parameters()) {
+            ops_->import_parameter(parameter.id, state.parameters.at(parameter.id.index()));
+        }
+        ops_->set_state(mean_statistics(state.statistics));
+    }
+    [[nodiscard]] LayerOps& ops() noexcept { return *ops_; }
+
+private:
+    Recorder recorder_;
+    std::unique_ptr<LayerOps> ops_;
+    std::unique_ptr<Buffer> parameters_;
+    std::unique_ptr<Buffer> gradients_;
+};
+
+void require_same_network(const Checkpoint& checkpoint, const std::string& path,
+                          const std::vector<Fact>& identity) {
+    std::vector<Fact> network;
+    for (const Fact& fact : identity) {
+        if (fact.first == "network" || fact.first == "network_digest") {
+            network.push_back(fact);
+        }
+    }
+    const std::string different = differences(checkpoint, network);
+    LL_VALIDATE(different.empty(), ExitCode::configuration,
+                text("'", path, "' is of another network: ", different,
+                     "; give the configuration that it was trained with"));
+}
+
+ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> arguments) {
+    const std::string path = take_checkpoint_path(arguments);
+    bool dry_run = false;
+    const std::optional<Experiment> experiment =
+        read_settings(world, "validate", arguments, dry_run);
+    if (!experiment) {
+        return ExitCode::ok;
+    }
+    world.agree_on_root([&] {
+        LL_VALIDATE(!path.empty(), ExitCode::usage,
+                    "no checkpoint is given (command line); write --checkpoint FILE");
+    });
+    const RankMap rank = map_rank(world);
+    log::set_rank(world.rank(), rank.host);
+    std::optional<Checkpoint> checkpoint;
+    world.agree_on_root([&] { checkpoint = read_checkpoint(path); });
+    const ImageIndex images = find_images(world, experiment->data);
+    std::optional<Network> network;
+    std::unique_ptr<Backend> backend;
+    TrainerState state;
+    world.agree([&] {
+        require_available(*experiment);
+        LL_VALIDATE(!images.val.empty(), ExitCode::input_missing,
+                    "there are no validation images (random images have none, a folder has them in "
+                    "val/) set data.source and data.root");
+        network = choose_network(*experiment, images);
+        backend = choose_backend(*experiment, rank);
+        if (checkpoint) {
+            const std::vector<Fact> identity =
+                training_identity(*experiment, *network, images, world.size(), backend->info());
+            require_same_network(*checkpoint, path, identity);
+            state = take_state(*checkpoint, *network, OptimizerKind::sgd, identity, 1);
+        }
+    });
+    CompileOptions options = trainer_options(*experiment, *network, 1, world).compile;
+    options.inference_only = true;
+    if (dry_run) {
+        log::info("nothing was validated (--dry-run)");
+        return ExitCode::ok;
+    }
+    std::optional<TrainedNetwork> trained;
+    const std::int64_t iteration = world.broadcast(state.iteration);
+    trained.emplace(*network, *backend, options, std::move(state), world);
+    const auto source = make_validation_source(images, experiment->data, network->input(),
+                                               options.batch, {world.rank(), world.size()});
+    const Validation result = validate(*network, trained->ops(), *source, world);
+    const std::int64_t skipped = world.all_reduce_sum(source->skipped());
+    if (world.is_root()) {
+        std::cout << text(path, ": iteration ", iteration, "  loss ", fixed(result.loss, 6),
+                          "  top-1 ", fixed(100 * result.top1, 2), " %  top-", options.topk, " ",
+                          fixed(100 * result.topk, 2), " %  ", result.images, " images",
+                          skipped > 0 ? text(" (", skipped, " skipped)") : "", "  ",
+                          fixed(result.seconds, 2), " s\n");
+    }
+    return ExitCode::ok;
+}
+
+}  // namespace
+
+ExitCode run_validate_command(int& argc, char**& argv, const std::vector<std::string>& arguments) {
+    return run_on_all_ranks(
+        argc, argv, [&](Communicator& world) { return validate_checkpoint(world, arguments); });
+}
+
+}  // namespace layerledger

@@ -1,0 +1,32 @@
+// Tables of what happens now and then in a run: one row an event, each column an array of the
+// table's group on a growing scale of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hdf5.hpp"
+#include "layerledger/record/run_writer.hpp"
+
+namespace layerledger {
+
+/// Makes the two tables, empty: in /validation every validation, in /pauses every pause of
+/// training.
+void create_event_tables(hdf5::File& file);
+
+/// Makes `events` the rows of their table, of which the first `written` are there already. A file
+/// of an older version gets no table.
+void write_events(hdf5::File& file, const std::vector<ValidationRecord>& events,
+                  std::size_t written);
+void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std::size_t written);
+
+/// Rows that are whole in all columns.
+[[nodiscard]] std::vector<ValidationRecord> read_validations(const hdf5::File& file);
+[[nodiscard]] std::vector<PauseRecord> read_pauses(const hdf5::File& file);
+
+/// What is wrong with the tables, one sentence each. Where `is_running`, a kill may have left a
+/// column longer than another.
+[[nodiscard]] std::vector<std::string> check_event_tables(const hdf5::File& file, bool is_running);
+
+}  // namespace layerledger

@@ -1,0 +1,382 @@
+"""Checkpoints as their users meet them: resuming, SIGUSR1, kills, full disks, wrong files, validation.
+
+Runs the program named by the environment variable LAYERLEDGER under the command named by MPIRUN.
+"""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from train_test import (BAD_DATA, CANNOT_CREATE, CONFIGURATION, MISSING, MPIRUN, PROGRAM, TrainTest,
+                        write_images)
+
+import h5py
+import numpy as np
+
+USAGE, DATA_LOST, INTERRUPTED = 64, 74, 75
+EVER = 10**9
+
+
+class ResumeTest(TrainTest):
+    def setUp(self):
+        super().setUp()
+        self.checkpoints = self.run_file.with_suffix(".checkpoints")
+
+    def checkpoint(self, iteration, folder=None):
+        return (folder or self.checkpoints) / f"checkpoint-{iteration:012}.h5"
+
+    def whole_run(self, **settings):
+        """The losses of a run that nothing disturbs, and its last checkpoint's numbers."""
+        folder = self.folder / "undisturbed"
+        result = self.train(output__directory=folder, train__checkpoint_every=EVER, **settings)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(folder / "run.h5", "r") as run:
+            losses = run["loss"][:]
+        return losses, self.numbers(folder / "run.checkpoints" / self.latest(folder))
+
+    def latest(self, folder=None):
+        return ((folder or self.run_file.parent) / "run.checkpoints" / "latest").read_text().strip()
+
+    def numbers(self, path):
+        found = {}
+
+        def take(name, item):
+            if isinstance(item, h5py.Dataset) and item.dtype != object:
+                found[name] = item[()]
+        with h5py.File(path, "r") as checkpoint:
+            checkpoint.visititems(take)
+        return found
+
+    def assert_same_as_whole(self, whole, first=0):
+        losses, numbers = whole
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["status"], "complete")
+            np.testing.assert_array_equal(run["iteration"][:], np.arange(first, len(losses)))
+            np.testing.assert_array_equal(run["loss"][:], losses[first:])
+            self.assertTrue((np.diff(run["iteration_start"][:], axis=0) > 0).all())
+            history = run.attrs["history"]
+        mine = self.numbers(self.checkpoints / self.latest())
+        self.assertEqual(mine.keys(), numbers.keys())
+        for name, values in numbers.items():
+            np.testing.assert_array_equal(mine[name], values, name)
+        checked = subprocess.run([PROGRAM, "check", self.run_file], capture_output=True, text=True,
+                                 timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        return history.splitlines()
+
+    def complaint(self, result, code):
+        self.assertEqual(result.returncode, code, result.stderr)
+        complaints = [line for line in result.stderr.splitlines() if "error: " in line]
+        self.assertEqual(len(complaints), 1, result.stderr)
+        return complaints[0]
+
+    def assert_resumes(self, **settings):
+        """20 and 20 iterations equal 40."""
+        whole = self.whole_run(train__iterations=40, **settings)
+        first = self.train(train__iterations=20, train__checkpoint_every=EVER, **settings)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        second = self.train(train__iterations=40, train__checkpoint_every=EVER,
+                            train__resume="auto", **settings)
+        self.assertEqual(second.returncode, 0, second.stderr)
+        history = self.assert_same_as_whole(whole)
+        self.assertEqual(len(history), 2)
+        self.assertIn("iteration 20", history[1])
+
+
+class Resuming(ResumeTest):
+    def test_random_images(self):
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                self.setUp()
+                self.assert_resumes(ranks=ranks, train__optimizer="adadelta",
+                                    train__learning_rate=1)
+
+    def test_images_of_a_folder_in_the_middle_of_an_epoch(self):
+        write_images(self.images)
+        self.assert_resumes(data__source="folder", data__root=self.images, train__topk=2,
+                            train__validate="false")
+
+    def test_a_network_that_drops_out_and_normalizes(self):
+        settings = {"network__architecture": "alexnet", "network__image_size": 64,
+                    "network__classes": 4, "network__normalization": "batch",
+                    "train__batch_size": 2}
+        whole = self.whole_run(train__iterations=6, **settings)
+        for iterations in (3, 6):
+            result = self.train(train__iterations=iterations, train__checkpoint_every=EVER,
+                                train__resume="auto", **settings)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("ranks/statistics", whole[1])
+        self.assertIn("ranks/random", whole[1])
+        self.assert_same_as_whole(whole)
+
+    def test_what_is_complete_is_left_alone(self):
+        for _ in range(2):
+            result = self.train(train__resume="auto", train__checkpoint_every=2)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("nothing is left to do", result.stderr)
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(len(run.attrs["history"].splitlines()), 1)
+
+    def test_an_older_checkpoint_takes_the_run_back(self):
+        whole = self.whole_run(train__iterations=40)
+        self.train(train__iterations=30, train__checkpoint_every=10, train__checkpoint_keep=9)
+        result = self.train(train__iterations=40, train__resume=self.checkpoint(10),
+                            train__checkpoint_every=EVER)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_same_as_whole(whole)
+        self.assertFalse(self.checkpoint(30).exists())
+
+    def test_a_lost_run_file_is_begun_anew_at_the_resumed_iteration(self):
+        whole = self.whole_run(train__iterations=40)
+        self.train(train__iterations=20, train__checkpoint_every=EVER)
+        self.run_file.unlink()
+        result = self.train(train__iterations=40, train__checkpoint_every=EVER,
+                            train__resume="auto")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_same_as_whole(whole, first=20)
+
+    def test_the_newest_are_kept_and_every_pause_is_recorded(self):
+        result = self.train(train__iterations=50, train__checkpoint_every=10,
+                            train__checkpoint_keep=3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sorted(path.name for path in self.checkpoints.iterdir()),
+                         [self.checkpoint(i).name for i in (30, 40, 50)] + ["latest"])
+        self.assertEqual(self.latest(), self.checkpoint(50).name)
+        with h5py.File(self.run_file, "r") as run:
+            np.testing.assert_array_equal(run["pauses/paused_iteration"][:], [10, 20, 30, 40, 50])
+            clock = {name: run["wall_clock"][name][()] for name in ("windows", "elapsed", "paused")}
+        self.assertGreater(clock["paused"], 0)
+        self.assertAlmostEqual(clock["windows"] / (clock["elapsed"] - clock["paused"]), 1,
+                               delta=0.02)
+
+    def test_a_checkpoint_is_readable_by_names_and_dims(self):
+        self.train(train__checkpoint_every=EVER)
+        with h5py.File(self.checkpoint(3), "r") as checkpoint:
+            self.assertEqual(checkpoint.attrs["iteration"], 3)
+            names = checkpoint["parameter_names"].asstr()[:]
+            weight = checkpoint["parameters"][names[0]]
+            self.assertEqual(weight.shape, checkpoint["optimizer/velocity"][names[0]].shape)
+            self.assertEqual(checkpoint["identity/world_size"].asstr()[()], "2")
+
+
+class StoppingOnRequest(ResumeTest):
+    def test_all_ranks_stop_and_the_next_start_goes_on(self):
+        job = subprocess.Popen(self.command(2, {"train.iterations": EVER}), text=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(job.kill)
+        time.sleep(1.5)
+        job.send_signal(signal.SIGUSR1)
+        messages = job.communicate(timeout=60)[1]
+        self.assertEqual(job.returncode, INTERRUPTED, messages)
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["status"], "interrupted")
+            done = int(run.attrs["committed_iterations"])
+        self.assertEqual(self.latest(), self.checkpoint(done).name)
+        wanted = {"train__iterations": done + 5}
+        result = self.train(train__resume="auto", train__checkpoint_every=EVER, **wanted)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_same_as_whole(self.whole_run(**wanted))
+
+
+class Kills(ResumeTest):
+    def ranks_of(self, mpirun):
+        children = [child for list in pathlib.Path(f"/proc/{mpirun}/task").glob("*/children")
+                    for child in list.read_text().split()]
+        return [int(child) for child in children
+                if "layerledger" in pathlib.Path(f"/proc/{child}/comm").read_text()]
+
+    def test_killed_at_random_it_ends_with_the_same_losses(self):
+        generator = random.Random(7)
+        wanted = {"train__iterations": 800}
+        whole = self.whole_run(**wanted)
+        settings = {"train.iterations": 800, "train.checkpoint_every": 10, "train.resume": "auto",
+                    "output.commit_seconds": 0.05}
+        for _ in range(5):
+            job = subprocess.Popen(self.command(2, settings), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+            self.addCleanup(job.kill)
+            time.sleep(generator.uniform(0.5, 1.2))
+            victims = self.ranks_of(job.pid)
+            if victims:
+                os.kill(generator.choice(victims), signal.SIGKILL)
+            job.wait(timeout=20)
+        result = self.train(train__checkpoint_every=10, train__resume="auto", **wanted)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_same_as_whole(whole)
+
+
+class WrongCheckpoints(ResumeTest):
+    def test_none_there(self):
+        nowhere = self.folder / "nowhere.h5"
+        complaint = self.complaint(self.train(train__resume=nowhere), MISSING)
+        self.assertIn(str(nowhere), complaint)
+        self.assertFalse(self.run_file.exists())
+
+    def test_another_kind_of_file(self):
+        text = self.folder / "text.h5"
+        text.write_text("no checkpoint")
+        self.assertIn(str(text), self.complaint(self.train(train__resume=text), BAD_DATA))
+        self.train()
+        self.complaint(self.train(train__resume=self.run_file), BAD_DATA)
+
+    def test_cut_short_or_damaged(self):
+        self.train(train__checkpoint_every=EVER)
+        path = self.checkpoint(3)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        self.assertIn("no whole checkpoint", self.complaint(self.train(train__resume=path),
+                                                            BAD_DATA))
+        damaged = bytearray(whole)
+        with h5py.File(self.folder / "copy.h5", "w"):
+            pass
+        (self.folder / "copy.h5").write_bytes(whole)
+        with h5py.File(self.folder / "copy.h5", "r") as copy:
+            name = copy["parameter_names"].asstr()[0]
+            damaged[copy["parameters"][name].id.get_offset() + 5] ^= 1
+        path.write_bytes(damaged)
+        self.assertIn("not those that were written",
+                      self.complaint(self.train(train__resume=path), BAD_DATA))
+
+    def test_auto_takes_the_one_before_a_broken_one(self):
+        whole = self.whole_run(train__iterations=30)
+        self.train(train__iterations=20, train__checkpoint_every=10)
+        newest = self.checkpoint(20)
+        newest.write_bytes(newest.read_bytes()[:1000])
+        result = self.train(train__iterations=30, train__checkpoint_every=EVER,
+                            train__resume="auto")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("trying the one before", result.stderr)
+        self.assert_same_as_whole(whole)
+
+    def test_of_another_training(self):
+        self.train(train__checkpoint_every=EVER)
+        for ranks, settings, names in (
+                (1, {}, ["world_size (2 there, 1 here)"]),
+                (2, {"experiment__seed": 9}, ["seed (1 there, 9 here)"]),
+                (2, {"train__batch_size": 2}, ["batch_size (4 there, 2 here)"]),
+                (2, {"network__classes": 3}, ["network_digest"]),
+                (2, {"train__optimizer": "adagrad"}, ["optimizer (momentum there, adagrad"])):
+            complaint = self.complaint(
+                self.train(ranks, train__iterations=6, train__resume="auto", **settings),
+                CONFIGURATION)
+            for name in names + ["train.resume_mismatch"]:
+                self.assertIn(name, complaint)
+        # On request what fits is carried over, but not into the same arrays.
+        other = {"train__iterations": 6, "train__resume": self.checkpoint(3),
+                 "train__resume_mismatch": "allow"}
+        self.assertIn("cannot go on", self.complaint(self.train(1, **other), CANNOT_CREATE))
+        result = self.train(1, output__file="other.h5", **other)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.run_file.with_name("other.h5"), "r") as run:
+            np.testing.assert_array_equal(run["iteration"][:], [3, 4, 5])
+
+    def test_more_ranks_go_on_after_as_many_images(self):
+        write_images(self.images)
+        images = {"data__source": "folder", "data__root": self.images, "train__topk": 2,
+                  "train__validate": "false"}
+        self.train(1, train__iterations=12, train__checkpoint_every=EVER, **images)
+        result = self.train(2, train__iterations=8, train__resume=self.checkpoint(12),
+                            train__resume_mismatch="allow", output__file="other.h5", **images)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.run_file.with_name("other.h5"), "r") as run:
+            np.testing.assert_array_equal(run["iteration"][:], [6, 7])
+            np.testing.assert_array_equal(run["epoch"][:], [1, 1])
+
+    def test_those_of_an_earlier_run_are_kept(self):
+        self.train(train__checkpoint_every=EVER)
+        self.run_file.unlink()
+        self.assertIn("train.resume", self.complaint(self.train(), CANNOT_CREATE))
+        self.assertTrue(self.checkpoint(3).exists())
+        self.assertFalse(self.run_file.exists())
+        self.assertEqual(self.train(output__overwrite="true").returncode, 0)
+        self.assertFalse(self.checkpoint(3).exists())
+
+
+class WrongPlaces(ResumeTest):
+    def test_a_folder_that_cannot_be_made_is_refused_before_training(self):
+        self.run_file.parent.mkdir()
+        self.checkpoints.write_text("")
+        complaint = self.complaint(self.train(train__checkpoint_every=2), CANNOT_CREATE)
+        self.assertIn("run.checkpoints", complaint)
+        self.assertFalse(self.run_file.exists())
+
+    def test_on_a_full_disk_training_goes_on_and_the_older_checkpoint_stays(self):
+        self.checkpoints.mkdir(parents=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1100k", "none",
+                                  self.checkpoints], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("needs the right to mount a small file system")
+        self.addCleanup(subprocess.run, ["umount", self.checkpoints], check=True)
+        result = self.train(train__iterations=30, train__checkpoint_every=10,
+                            network__classes=10, output__overwrite="true")
+        self.assertEqual(result.returncode, DATA_LOST, result.stderr)
+        self.assertIn("No space left", result.stderr)
+        self.assertEqual(sorted(path.name for path in self.checkpoints.iterdir()),
+                         [self.checkpoint(10).name, "latest"])
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["status"], "complete")
+            self.assertEqual(run.attrs["committed_iterations"], 30)
+
+
+class Validation(ResumeTest):
+    def setUp(self):
+        super().setUp()
+        write_images(self.images)
+
+    def validate(self, ranks, *words, network="lenet5", source="folder"):
+        command = [*MPIRUN, "-n", str(ranks), PROGRAM, "validate", "--network.architecture",
+                   network, "--train.batch_size", "4", "--data.source", source, "--data.root",
+                   self.images, "--train.topk", "2", *words]
+        return subprocess.run(command, timeout=120, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True)
+
+    def train_epochs(self, **settings):
+        return self.on_images(train__epochs=4, train__iterations=0, train__topk=2,
+                              train__checkpoint_every=EVER, **settings)
+
+    def test_every_validation_is_recorded_and_changes_nothing(self):
+        self.assertEqual(self.train_epochs().returncode, 0)
+        with h5py.File(self.run_file, "r") as run:
+            losses, last = run["loss"][:], run["validation/loss"][()]
+        result = self.train_epochs(train__validate_every=1, output__overwrite="true")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.run_file, "r") as run:
+            np.testing.assert_array_equal(run["loss"][:], losses)
+            group = run["validation"]
+            np.testing.assert_array_equal(group["validated_iteration"][:], [6, 12, 18, 24])
+            np.testing.assert_array_equal(group["validated_images"][:], 15)
+            self.assertEqual(group["validated_loss"][-1], last)
+            self.assertEqual(group["loss"][()], last)
+            self.assertEqual(group["iteration"][()], 24)
+            np.testing.assert_array_equal(run["pauses/paused_kind"][:], [1, 1, 1, 1, 0])
+
+    def test_a_checkpoint_gives_what_training_found_on_any_number_of_ranks(self):
+        self.assertEqual(self.train_epochs().returncode, 0)
+        with h5py.File(self.run_file, "r") as run:
+            found = run["validation/loss"][()]
+        for ranks in (1, 2, 4):
+            result = self.validate(ranks, "--checkpoint", self.checkpoint(24))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(len(result.stdout.splitlines()), 1)
+            self.assertIn(" 15 images", result.stdout)
+            shown = float(result.stdout.split(" loss ")[1].split()[0])
+            self.assertAlmostEqual(shown, found, delta=1e-5)
+
+    def test_wrong_words_and_files(self):
+        self.assertEqual(self.train_epochs().returncode, 0)
+        path = self.checkpoint(24)
+        self.assertIn("--checkpoint", self.complaint(self.validate(2), USAGE))
+        self.complaint(self.validate(2, "--checkpoint", self.folder / "nowhere"), MISSING)
+        self.complaint(self.validate(2, "--checkpoint", self.images / "val/class0/0.jpg"), BAD_DATA)
+        self.assertIn("network", self.complaint(
+            self.validate(2, "--checkpoint", path, network="alexnet"), CONFIGURATION))
+        self.complaint(self.validate(2, "--checkpoint", path, source="synthetic"), MISSING)
+
+
+if __name__ == "__main__":
+    unittest.main()
