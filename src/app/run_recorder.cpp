@@ -21,7 +21,7 @@ IterationMetrics means(const BatchMetrics& sums) {
 
 RunRecorder::RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
                          std::int64_t iterations, double commit_seconds, RunWriter* writer,
-                         Progress* progress)
+                         std::list<Progress>& progress)
     : world_(world),
       gather_(gather),
       largest_block_(largest_block(layout, world.size())),
@@ -36,9 +36,9 @@ void RunRecorder::iteration_finished(const IterationReport& report) {
                  report.warmup, report.level != Level::off},
                 report.account, metrics);
     windows_us_ += report.account.iteration_time;
-    if (progress_ != nullptr) {
-        progress_->update(report.iteration + 1, metrics.loss, report.account.iteration_time / 1e6,
-                          report.metrics.images * world_.size());
+    for (Progress& display : progress_) {
+        display.update(report.iteration + 1, metrics.loss, report.account.iteration_time / 1e6,
+                       report.metrics.images * world_.size());
     }
     if (report.iteration == std::min(typical_iteration, iterations_ - 1)) {
         choose_block(report.account.iteration_time);

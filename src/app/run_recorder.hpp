@@ -1,6 +1,7 @@
 // Takes every finished iteration: to the gather, the run file, the progress display.
 #pragma once
 
+#include <list>
 #include <memory>
 
 #include "layerledger/comm/communicator.hpp"
@@ -13,10 +14,10 @@ namespace layerledger {
 
 class RunRecorder final : public IterationObserver {
 public:
-    /// `writer` and `progress` are there on rank 0 only. All must outlive this.
+    /// `writer` is there and `progress` has displays on rank 0 only. All must outlive this.
     RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
                 std::int64_t iterations, double commit_seconds, RunWriter* writer,
-                Progress* progress);
+                std::list<Progress>& progress);
 
     /// Gathers and commits once enough iterations are there: at the same iteration on all ranks.
     void iteration_finished(const IterationReport& report) override;
@@ -38,7 +39,7 @@ private:
     std::int64_t iterations_;
     double commit_us_;
     RunWriter* writer_;
-    Progress* progress_;
+    std::list<Progress>& progress_;
     std::size_t block_ = 0;  // 0: not chosen yet
     double windows_us_ = 0;
 };

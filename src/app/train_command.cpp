@@ -1,21 +1,26 @@
 #include "train_command.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <exception>
-#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <list>
 #include <optional>
 #include <thread>
 
 #include "command_line.hpp"
 #include "describe_run.hpp"
+#include "experiment_runner.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/comm/mpi_session.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "layerledger/train/validation.hpp"
+#include "process_memory.hpp"
 #include "progress.hpp"
+#include "run_paths.hpp"
 #include "run_recorder.hpp"
 #include "run_setup.hpp"
 
@@ -51,13 +56,6 @@ std::optional<Experiment> read_settings(const Communicator& world,
         experiment = parse_ini(ini);  // without origins, which only messages need
     }
     return experiment;
-}
-
-std::string output_path(const Experiment& experiment) {
-    const std::string& file = experiment.output.file;
-    return (std::filesystem::path(experiment.output.directory) /
-            (file.empty() ? experiment.experiment.name + ".h5" : file))
-        .string();
 }
 
 OverheadRecord overhead_record(const Overhead& overhead) {
@@ -111,6 +109,7 @@ struct Outcome {
     std::optional<Validation> validation;
     std::int64_t skipped_images = 0;  ///< of all ranks
     std::int64_t dropped_spans = 0;
+    std::vector<double> peak_memory;  ///< by rank, on rank 0
 };
 
 Outcome run(const Job& job, Trainer& trainer, RunRecorder& recorder, const Communicator& world) {
@@ -127,6 +126,10 @@ Outcome run(const Job& job, Trainer& trainer, RunRecorder& recorder, const Commu
     }
     outcome.skipped_images = world.all_reduce_sum(skipped);
     outcome.dropped_spans = world.all_reduce_sum(trainer.recorder().dropped());
+    for (const std::uint64_t bits :
+         world.gather(std::bit_cast<std::uint64_t>(peak_memory_bytes()))) {
+        outcome.peak_memory.push_back(std::bit_cast<double>(bits));
+    }
     return outcome;
 }
 
@@ -135,6 +138,7 @@ bool write_end(RunWriter& writer, const Job& job, const Outcome& outcome, const 
                const RunRecorder& recorder) {
     writer.set_skipped_images(outcome.skipped_images);
     writer.set_dropped_spans(outcome.dropped_spans);
+    writer.set_peak_memory(outcome.peak_memory);
     if (const auto overhead = trainer.overhead()) {
         writer.set_overhead(overhead_record(*overhead));
     }
@@ -164,13 +168,35 @@ void mark_the_failure(const std::exception_ptr& failure, RunWriter* writer,
     }
 }
 
-ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
-    bool dry_run = false;
-    std::optional<Experiment> experiment = read_settings(world, arguments, dry_run);
-    if (!experiment) {
-        return ExitCode::ok;
-    }
-    Job job = set_up(world, std::move(*experiment));
+/// What people see of a run while it goes on: on the terminal, and dated in its log.
+struct Displays {
+    std::ofstream log;
+    std::list<Progress> progress;
+};
+
+void open_displays(Displays& displays, const Job& job) {
+    const OutputSettings& output = job.experiment.output;
+    ProgressOptions options = progress_options(output.progress, output.progress_seconds);
+    options.iterations = job.options.iterations;
+    options.iterations_per_epoch = job.options.iterations_per_epoch;
+    ProgressOptions of_log = options;
+    of_log.style = ProgressStyle::log;
+    of_log.interval_seconds = output.progress_seconds;
+
+    const std::string path = log_path(job.experiment);
+    log::add_file(path);
+    displays.log.open(path, std::ios::app);
+    displays.progress.emplace_back(std::cout, std::move(options));
+    displays.progress.emplace_back(displays.log, std::move(of_log));
+}
+
+/// One training, which leaves one run file.
+ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_run,
+                    const std::string& command_line) {
+    world.set_deadline(setup_deadline);
+    log::keep_for_file();
+    reset_peak_memory();
+    Job job = set_up(world, experiment);
     announce(job, world);
     if (dry_run) {
         log::info("nothing was trained (--dry-run)");
@@ -183,10 +209,6 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
         trainer.emplace(*job.network, *job.backend, *collective, world, *job.source, job.options);
     });
     const Communicator::ClockOffset clock = world.measure_clock_offset();
-    std::string command_line = "layerledger train";
-    for (const std::string& argument : arguments) {
-        command_line += " " + argument;
-    }
     const RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
@@ -196,20 +218,17 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     world.set_deadline(std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
 
-    const std::string path = output_path(job.experiment);
+    const std::string path = run_file_path(job.experiment);
     std::optional<RunWriter> writer;
-    std::optional<Progress> progress;
+    Displays displays;
     world.agree_on_root([&] {
+        refuse_old_tables(job.experiment);
         writer.emplace(path, description, job.experiment.output.overwrite);
-        ProgressOptions display = progress_options(job.experiment.output.progress,
-                                                   job.experiment.output.progress_seconds);
-        display.iterations = job.options.iterations;
-        display.iterations_per_epoch = job.options.iterations_per_epoch;
-        progress.emplace(std::cout, std::move(display));
+        open_displays(displays, job);
     });
     RunRecorder recorder(world, gather, layout, job.options.iterations,
                          job.experiment.output.commit_seconds, writer ? &*writer : nullptr,
-                         progress ? &*progress : nullptr);
+                         displays.progress);
     Outcome outcome;
     try {
         outcome = run(job, *trainer, recorder, world);
@@ -219,10 +238,12 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     }
     bool complete = true;
     if (writer) {
-        progress.reset();
+        displays.progress.clear();
         complete = write_end(*writer, job, outcome, *trainer, recorder);
         if (complete) {
-            std::cout << to_text(summarize(path));
+            const std::string summary = to_text(summarize(path));
+            std::cout << summary << std::flush;
+            displays.log << summary;
         }
     }
     // Nobody leaves while rank 0 still writes: a launcher may end the job with the first rank.
@@ -230,9 +251,21 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     return complete ? ExitCode::ok : ExitCode::data_lost;
 }
 
-}  // namespace
-
-namespace {
+ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
+    bool dry_run = false;
+    const std::optional<Experiment> experiment = read_settings(world, arguments, dry_run);
+    if (!experiment) {
+        return ExitCode::ok;
+    }
+    std::string command_line = "layerledger train";
+    for (const std::string& argument : arguments) {
+        command_line += " " + argument;
+    }
+    const TrainOnce once = [&](const Experiment& one) {
+        return train_once(world, one, dry_run, command_line);
+    };
+    return dry_run ? once(*experiment) : run_experiment(world, *experiment, once);
+}
 
 /// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
 /// once the lowest speaks: its abort silences the others before their turn comes.
