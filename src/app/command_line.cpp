@@ -12,16 +12,30 @@ namespace layerledger {
 std::span<const Subcommand> subcommands() {
     static const std::array table{
         Subcommand{"train", "[--config FILE] [--section.key VALUE ...]",
-                   "train a network and write a run file; start it with mpirun or srun"},
+                   "train a network and write a run file; start it with mpirun or srun", ""},
         Subcommand{"validate", "--checkpoint FILE [--config FILE] [--section.key VALUE ...]",
-                   "loss and accuracy of a checkpoint; start it with mpirun or srun"},
-        Subcommand{"summary", "RUN.h5", "where the time of a run went"},
-        Subcommand{"check", "RUN.h5", "compare a run file with the schema"},
+                   "loss and accuracy of a checkpoint; start it with mpirun or srun", ""},
+        Subcommand{"summary", "RUN.h5", "where the time of a run went", ""},
+        Subcommand{"export",
+                   "RUN.h5 [RUN.h5 ...] --csv DIR | RUN.h5 --trace FILE.json.gz [--iterations A:B]",
+                   "a run as tables, or a window of it as a timeline", R"(
+  --csv DIR             layers.csv, iterations.csv and experiment.csv, in milliseconds and seconds;
+                        of several runs the column 'run' says which a row is of
+  --trace FILE.json.gz  for https://ui.perfetto.dev: a process for each rank, in it a lane for its
+                        iterations, its compute stream and its communication stream
+  --iterations A:B      of the trace: first and last iteration; without it three after warm-up
+  --overwrite           replace files that are there
+
+A run may still be going on: what it has committed counts. experiment.csv has a column for each
+setting (config.train.batch_size) and fact of the run file, and after 25, 50, 75 and 100 % of the
+iterations the time so far, and how much of it is in layers, accounted for, and missing.
+)"},
+        Subcommand{"check", "RUN.h5", "compare a run file with the schema", ""},
         Subcommand{"networks",
                    "[NAME [--classes N] [--image-size N] [--normalization WORD] [--batch N]]",
-                   "the architectures, or the layers of one"},
-        Subcommand{"help", "[SUBCOMMAND]", "this text, or more about one subcommand"},
-        Subcommand{"version", "", "versions of layerledger and of its libraries"},
+                   "the architectures, or the layers of one", ""},
+        Subcommand{"help", "[SUBCOMMAND]", "this text, or more about one subcommand", ""},
+        Subcommand{"version", "", "versions of layerledger and of its libraries", ""},
     };
     return table;
 }
@@ -53,7 +67,7 @@ std::string overview() {
 
 std::string usage(const Subcommand& subcommand) {
     return text("usage: layerledger ", subcommand.name, subcommand.arguments.empty() ? "" : " ",
-                subcommand.arguments, "\n\n", subcommand.purpose, "\n");
+                subcommand.arguments, "\n\n", subcommand.purpose, "\n", subcommand.details);
 }
 
 bool wants_help(const std::vector<std::string>& arguments) {

@@ -12,6 +12,7 @@ struct Subcommand {
     std::string name;
     std::string arguments;  ///< "RUN.h5"
     std::string purpose;    ///< one line
+    std::string details;    ///< lines that its help adds
 };
 
 [[nodiscard]] std::span<const Subcommand> subcommands();

@@ -5,6 +5,7 @@
 #include "layerledger/base/text.hpp"
 #include "layerledger/network/costs.hpp"
 #include "provenance.hpp"
+#include "run_setup.hpp"
 
 namespace layerledger {
 namespace {
@@ -22,8 +23,22 @@ std::string joined_algorithms(const std::vector<std::string>& names) {
     return joined;
 }
 
+/// Bytes of a layer's parameters as the device keeps them; as many again for their gradients and
+/// for each state of the optimizer.
+std::int64_t parameter_bytes(const Network& network, LayerId layer,
+                             std::span<const std::size_t> storage) {
+    std::size_t floats = 0;
+    for (const Op& op : network.ops_of(layer)) {
+        for (const ParameterId parameter : op.parameters) {
+            floats += storage[parameter.index()];
+        }
+    }
+    return static_cast<std::int64_t>(floats * sizeof(float));
+}
+
 std::vector<LayerDescription> describe_layers(const Network& network, const CostBasis& basis,
-                                              const std::vector<Implementation>& implementations) {
+                                              const LayerOps& ops) {
+    const std::vector<Implementation> implementations = ops.implementations();
     std::vector<LayerDescription> layers;
     for (const Layer& layer : network.layers()) {
         LayerDescription description;
@@ -35,12 +50,16 @@ std::vector<LayerDescription> describe_layers(const Network& network, const Cost
             description.flops.at(index(phase)) = cost.flops;
             description.bytes.at(index(phase)) = cost.bytes;
         }
+        description.parameter_bytes = parameter_bytes(network, layer.id, ops.parameter_storage());
+        description.gradient_bytes = description.parameter_bytes;
+        description.optimizer_bytes = description.parameter_bytes * basis.optimizer_states;
         std::vector<std::string> algorithms;
         for (const Implementation& one : implementations) {
             if (network.op(one.op).layer == layer.id) {
                 algorithms.push_back(one.algorithm);
                 description.workspace_bytes += static_cast<std::int64_t>(one.workspace_bytes);
                 description.activation_bytes += static_cast<std::int64_t>(one.activation_bytes);
+                description.gradient_bytes += static_cast<std::int64_t>(one.gradient_bytes);
             }
         }
         description.algorithm = joined_algorithms(algorithms);
@@ -74,7 +93,7 @@ std::vector<BucketDescription> describe_buckets(const Network& network,
 
 std::vector<RankDescription> describe_ranks(const Communicator& world, const RankMap& rank,
                                             const DeviceInfo& device,
-                                            Communicator::ClockOffset clock) {
+                                            Communicator::ClockOffset clock, double needed_bytes) {
     const std::vector<std::string> hosts = world.gather(rank.host);
     const std::vector<std::string> names = world.gather(device.name);
     const std::vector<std::string> uuids = world.gather(device.uuid);
@@ -85,12 +104,13 @@ std::vector<RankDescription> describe_ranks(const Communicator& world, const Ran
     const auto threads = numbers(device.threads);
     const auto offsets = numbers(clock.offset_ns);
     const auto bounds = numbers(clock.bound_ns);
+    const auto needed = numbers(static_cast<std::int64_t>(needed_bytes));
     std::vector<RankDescription> ranks;
     for (std::size_t i = 0; i < hosts.size(); ++i) {
-        ranks.push_back({hosts[i], static_cast<std::int32_t>(local_ranks[i]), names[i], uuids[i],
-                         static_cast<std::int32_t>(threads[i]),
-                         static_cast<std::int64_t>(offsets[i]),
-                         static_cast<std::int64_t>(bounds[i])});
+        ranks.push_back(
+            {hosts[i], static_cast<std::int32_t>(local_ranks[i]), names[i], uuids[i],
+             static_cast<std::int32_t>(threads[i]), static_cast<std::int64_t>(offsets[i]),
+             static_cast<std::int64_t>(bounds[i]), static_cast<std::int64_t>(needed[i])});
     }
     return ranks;
 }
@@ -114,10 +134,11 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
     const CostBasis basis{options.compile.batch,
                           options.compile.precision == Precision::bf16 ? 2 : 4,
                           static_cast<std::int64_t>(state_count(options.optimizer.kind))};
-    run.layers = describe_layers(network, basis, trainer.ops().implementations());
+    run.layers = describe_layers(network, basis, trainer.ops());
     run.ops = describe_ops(network);
     run.buckets = describe_buckets(network, trainer.buckets());
-    run.ranks = describe_ranks(world, rank, backend.info(), clock);
+    run.ranks = describe_ranks(world, rank, backend.info(), clock,
+                               needed_bytes(experiment, network, backend, options.compile.batch));
 
     const Shape image = network.input();
     run.network = {{"name", network.name()},

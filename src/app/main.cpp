@@ -4,6 +4,7 @@
 
 #include "check_command.hpp"
 #include "command_line.hpp"
+#include "export_command.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/config/experiment.hpp"
@@ -50,6 +51,9 @@ ExitCode run(int& argc, char**& argv) {
     }
     if (name == "summary") {
         return run_summary_command(only_file(subcommand, arguments));
+    }
+    if (name == "export") {
+        return run_export_command(arguments);
     }
     if (name == "check") {
         return run_check_command(only_file(subcommand, arguments));

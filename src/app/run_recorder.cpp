@@ -21,7 +21,7 @@ IterationMetrics means(const BatchMetrics& sums) {
 
 RunRecorder::RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
                          std::int64_t first, std::int64_t iterations, double commit_seconds,
-                         RunWriter* writer, Progress* progress)
+                         RunWriter* writer, std::list<Progress>& progress)
     : world_(world),
       gather_(gather),
       largest_block_(largest_block(layout, world.size())),
@@ -42,9 +42,9 @@ void RunRecorder::iteration_finished(const IterationReport& report) {
     newest_us_ = report.account.iteration_time;
     windows_us_ += newest_us_;
     ++rows_;
-    if (progress_ != nullptr) {
-        progress_->update(report.iteration + 1, metrics.loss, report.account.iteration_time / 1e6,
-                          report.metrics.images * world_.size());
+    for (Progress& display : progress_) {
+        display.update(report.iteration + 1, metrics.loss, report.account.iteration_time / 1e6,
+                       report.metrics.images * world_.size());
     }
     if (block_ == 0 && report.iteration == typical_) {
         choose_block();

@@ -1,6 +1,7 @@
 // Takes every finished iteration: to the gather, the run file, the progress display.
 #pragma once
 
+#include <list>
 #include <memory>
 
 #include "layerledger/comm/communicator.hpp"
@@ -13,11 +14,11 @@ namespace layerledger {
 
 class RunRecorder final : public IterationObserver {
 public:
-    /// `writer` and `progress` are there on rank 0 only. All must outlive this. The run begins at
-    /// iteration `first`. Collective.
+    /// `writer` is there and `progress` has displays on rank 0 only. All must outlive this. The run
+    /// begins at iteration `first`. Collective.
     RunRecorder(const Communicator& world, Gather& gather, const RecordLayout& layout,
                 std::int64_t first, std::int64_t iterations, double commit_seconds,
-                RunWriter* writer, Progress* progress);
+                RunWriter* writer, std::list<Progress>& progress);
 
     /// Gathers and commits once enough iterations are there: at the same iteration on all ranks.
     void iteration_finished(const IterationReport& report) override;
@@ -39,7 +40,7 @@ private:
     std::int64_t typical_;  // the iteration whose duration tells how long a block takes
     double commit_us_;
     RunWriter* writer_;
-    Progress* progress_;
+    std::list<Progress>& progress_;
     std::size_t rows_;       // in the file or on the way there
     std::size_t block_ = 0;  // 0: not chosen yet
     double windows_us_ = 0;

@@ -68,21 +68,6 @@ CompileOptions compile_options(const Experiment& experiment, std::int64_t classe
     return options;
 }
 
-/// Bytes of one rank at a batch size: compiled network, arenas of parameters, gradients and
-/// optimizer states, and host batches.
-double needed_bytes(const Experiment& experiment, const Network& network, const Backend& backend,
-                    std::int64_t batch) {
-    CompileOptions compile = compile_options(experiment, network.classes(), 0);
-    compile.batch = batch;
-    const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
-    const double arenas = static_cast<double>(2 + states) *
-                          static_cast<double>(network.parameter_elements()) * sizeof(float);
-    constexpr double host_batches = 3;
-    const double input = host_batches * static_cast<double>(batch) *
-                         static_cast<double>(network.input().elements()) * sizeof(float);
-    return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + input;
-}
-
 }  // namespace
 
 ImageIndex find_images(const Communicator& world, const DataSettings& settings) {
@@ -179,6 +164,19 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
     options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
     options.compile = compile_options(experiment, network.classes(), world.rank());
     return options;
+}
+
+double needed_bytes(const Experiment& experiment, const Network& network, const Backend& backend,
+                    std::int64_t batch) {
+    CompileOptions compile = compile_options(experiment, network.classes(), 0);
+    compile.batch = batch;
+    const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
+    const double arenas = static_cast<double>(2 + states) *
+                          static_cast<double>(network.parameter_elements()) * sizeof(float);
+    constexpr double host_batches = 3;
+    const double input = host_batches * static_cast<double>(batch) *
+                         static_cast<double>(network.input().elements()) * sizeof(float);
+    return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + input;
 }
 
 void require_memory(const Experiment& experiment, const Network& network, const Backend& backend) {

@@ -39,6 +39,11 @@ void require_available(const Experiment& experiment);
                                              std::int64_t iterations_per_epoch,
                                              const Communicator& world);
 
+/// Bytes that one rank should need at a batch size: compiled network, arenas of parameters,
+/// gradients and optimizer states, and host batches.
+[[nodiscard]] double needed_bytes(const Experiment& experiment, const Network& network,
+                                  const Backend& backend, std::int64_t batch);
+
 /// Refuses a batch whose estimated memory exceeds what the rank may use, naming the largest batch
 /// that fits.
 void require_memory(const Experiment& experiment, const Network& network, const Backend& backend);

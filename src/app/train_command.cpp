@@ -1,83 +1,42 @@
 #include "train_command.hpp"
 
+#include <bit>
 #include <chrono>
 #include <exception>
-#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <list>
 #include <memory>
 #include <optional>
 
 #include "beginning.hpp"
 #include "checkpointing.hpp"
 #include "describe_run.hpp"
+#include "experiment_runner.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "mpi_command.hpp"
+#include "process_memory.hpp"
 #include "progress.hpp"
+#include "run_paths.hpp"
 #include "run_recorder.hpp"
 #include "run_setup.hpp"
 #include "stop_request.hpp"
 #include "training_breaks.hpp"
+#include "training_job.hpp"
 
 namespace layerledger {
 namespace {
-
-std::string output_path(const Experiment& experiment) {
-    const std::string& file = experiment.output.file;
-    return (std::filesystem::path(experiment.output.directory) /
-            (file.empty() ? experiment.experiment.name + ".h5" : file))
-        .string();
-}
 
 OverheadRecord overhead_record(const Overhead& overhead) {
     return {overhead.percent, overhead.low, overhead.high, overhead.pairs,
             overhead.measurement_percent};
 }
 
-/// What ran before anything is written: everything that can be refused has been refused by then.
-struct Job {
-    Experiment experiment;
-    RankMap rank;
-    ImageIndex images;
-    std::optional<Network> network;
-    std::unique_ptr<Backend> backend;
-    std::unique_ptr<BatchSource> source;
-    TrainerOptions options;
-};
-
-Job set_up(const Communicator& world, Experiment experiment) {
-    Job job;
-    job.experiment = std::move(experiment);
-    job.rank = map_rank(world);
-    log::set_rank(world.rank(), job.rank.host);
-    job.images = find_images(world, job.experiment.data);
-    world.agree([&] {
-        require_available(job.experiment);
-        job.network = choose_network(job.experiment, job.images);
-        job.backend = choose_backend(job.experiment, job.rank);
-        require_memory(job.experiment, *job.network, *job.backend);
-        job.source = choose_source(job.experiment, job.images, *job.network, world);
-        job.options = trainer_options(job.experiment, *job.network,
-                                      job.source->iterations_per_epoch(), world);
-    });
-    return job;
-}
-
-void announce(const Job& job, const Communicator& world) {
-    const Network& network = *job.network;
-    log::info(text(network.name(), ", ", network.classes(), " classes, ",
-                   fixed(static_cast<double>(network.parameter_elements()) / 1e6, 2),
-                   " M parameters; ", world.size(), world.size() == 1 ? " rank" : " ranks", " x ",
-                   job.options.compile.batch, " images on ", job.backend->info().name, "; ",
-                   job.options.iterations, " iterations"));
-    if (job.experiment.device.backend == BackendChoice::automatic) {
-        log::info(text("device.backend=auto chose ", job.backend->info().backend));
-    }
-}
-
 /// Makes the source of one validation; empty where there is nothing to validate on.
-TrainingBreaks::ValidationSources validation_sources(const Job& job, const Communicator& world) {
+TrainingBreaks::ValidationSources validation_sources(const TrainingJob& job,
+                                                     const Communicator& world) {
     if (job.images.val.empty() || !job.experiment.train.validate) {
         return {};
     }
@@ -106,7 +65,17 @@ struct Outcome {
     bool has_lost_checkpoint = false;
     std::int64_t skipped_images = 0;  ///< of all ranks
     std::int64_t dropped_spans = 0;
+    std::vector<double> peak_memory;  ///< bytes by rank, on rank 0
 };
+
+std::vector<double> peak_memory_of_all(const Communicator& world) {
+    std::vector<double> bytes;
+    for (const std::uint64_t bits :
+         world.gather(std::bit_cast<std::uint64_t>(peak_memory_bytes()))) {
+        bytes.push_back(std::bit_cast<double>(bits));
+    }
+    return bytes;
+}
 
 Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks,
             const Communicator& world) {
@@ -115,7 +84,7 @@ Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks,
         breaks.take_last();
     }
     return {breaks.is_stopped(), breaks.has_lost_checkpoint(), breaks.skipped_images(),
-            world.all_reduce_sum(trainer.recorder().dropped())};
+            world.all_reduce_sum(trainer.recorder().dropped()), peak_memory_of_all(world)};
 }
 
 /// Writes the end of the run file; false where data was lost.
@@ -123,6 +92,7 @@ bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer
                const RunRecorder& recorder) {
     writer.set_skipped_images(outcome.skipped_images);
     writer.set_dropped_spans(outcome.dropped_spans);
+    writer.set_peak_memory(outcome.peak_memory);
     if (const auto overhead = trainer.overhead()) {
         writer.set_overhead(overhead_record(*overhead));
     }
@@ -148,15 +118,37 @@ void mark_the_failure(const std::exception_ptr& failure, RunWriter* writer,
     }
 }
 
-ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
-    bool dry_run = false;
-    std::optional<Experiment> experiment = read_settings(world, "train", arguments, dry_run);
-    if (!experiment) {
-        return ExitCode::ok;
-    }
-    Job job = set_up(world, std::move(*experiment));
+/// What people see of a run while it goes on: on the terminal, and dated in its log.
+struct Displays {
+    std::ofstream log;
+    std::list<Progress> progress;
+};
+
+void open_displays(Displays& displays, const TrainingJob& job) {
+    const OutputSettings& output = job.experiment.output;
+    ProgressOptions options = progress_options(output.progress, output.progress_seconds);
+    options.iterations = job.options.iterations;
+    options.iterations_per_epoch = job.options.iterations_per_epoch;
+    ProgressOptions of_log = options;
+    of_log.style = ProgressStyle::log;
+    of_log.interval_seconds = output.progress_seconds;
+
+    const std::string path = log_path(job.experiment);
+    log::add_file(path);
+    displays.log.open(path, std::ios::app);
+    displays.progress.emplace_back(std::cout, std::move(options));
+    displays.progress.emplace_back(displays.log, std::move(of_log));
+}
+
+/// One training, which leaves one run file.
+ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_run,
+                    const std::string& command_line) {
+    world.set_deadline(setup_deadline);
+    log::keep_for_file();
+    reset_peak_memory();
+    TrainingJob job = set_up(world, experiment);
     announce(job, world);
-    const std::string path = output_path(job.experiment);
+    const std::string path = run_file_path(job.experiment);
     const std::vector<Fact> identity = training_identity(job.experiment, *job.network, job.images,
                                                          world.size(), job.backend->info());
     Beginning beginning =
@@ -177,10 +169,6 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     });
     go_on_from(beginning, *trainer, world);
     const Communicator::ClockOffset clock = world.measure_clock_offset();
-    std::string command_line = "layerledger train";
-    for (const std::string& argument : arguments) {
-        command_line += " " + argument;
-    }
     RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
@@ -191,18 +179,14 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
         std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
 
     std::unique_ptr<RunWriter> writer;
-    std::optional<Progress> progress;
+    Displays displays;
     world.agree_on_root([&] {
+        refuse_old_tables(job.experiment);
         writer = open_run(job.experiment, beginning, path, description);
-        ProgressOptions display = progress_options(job.experiment.output.progress,
-                                                   job.experiment.output.progress_seconds);
-        display.iterations = job.options.iterations;
-        display.iterations_per_epoch = job.options.iterations_per_epoch;
-        progress.emplace(std::cout, std::move(display));
+        open_displays(displays, job);
     });
     RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,
-                         job.experiment.output.commit_seconds, writer.get(),
-                         progress ? &*progress : nullptr);
+                         job.experiment.output.commit_seconds, writer.get(), displays.progress);
     TrainingBreaks breaks(
         {world, *job.network, job.options, *job.source, *trainer, recorder, writer.get()},
         job.experiment.train, validation_sources(job, world),
@@ -217,10 +201,12 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     }
     bool complete = true;
     if (writer) {
-        progress.reset();
+        displays.progress.clear();
         complete = write_end(*writer, outcome, *trainer, recorder);
         if (complete) {
-            std::cout << to_text(summarize(path));
+            const std::string summary = to_text(summarize(path));
+            std::cout << summary << std::flush;
+            displays.log << summary;
         }
     }
     // Nobody leaves while rank 0 still writes: a launcher may end the job with the first rank.
@@ -234,6 +220,23 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
         return ExitCode::interrupted;
     }
     return ExitCode::ok;
+}
+
+ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
+    bool dry_run = false;
+    const std::optional<Experiment> experiment =
+        read_settings(world, "train", arguments, dry_run);
+    if (!experiment) {
+        return ExitCode::ok;
+    }
+    std::string command_line = "layerledger train";
+    for (const std::string& argument : arguments) {
+        command_line += " " + argument;
+    }
+    const TrainOnce once = [&](const Experiment& one) {
+        return train_once(world, one, dry_run, command_line);
+    };
+    return dry_run ? once(*experiment) : run_experiment(world, *experiment, once);
 }
 
 }  // namespace

@@ -36,6 +36,10 @@ Experiment resolve(const std::vector<Assignment>& assignments) {
                 text("data.root is not set, but data.source is folder (",
                      origins[static_cast<std::size_t>(find_setting("data.source") - table.data())],
                      "); give the folder that holds train/ and val/"));
+    LL_VALIDATE(
+        !experiment.profile.twin || experiment.profile.level != "off", ExitCode::configuration,
+        text(experiment.blame("profile.twin"), " is true, but ", experiment.blame("profile.level"),
+             " is off: the twin would be the same; choose a level"));
     return experiment;
 }
 

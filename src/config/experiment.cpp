@@ -3,10 +3,22 @@
 #include <algorithm>
 
 #include "ini.hpp"
+#include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 #include "setting_table.hpp"
 
 namespace layerledger {
+
+void Experiment::set(const std::string& key, const std::string& value, const std::string& origin) {
+    const config::Setting* const setting = config::find_setting(key);
+    LL_VALIDATE(setting != nullptr && setting->assign(*this, value), ExitCode::internal,
+                text("cannot set ", key, " to '", value, "' (", origin, ")"));
+    for (SettingText& known : settings) {
+        if (known.key == key) {
+            known = {key, setting->show(*this), origin};
+        }
+    }
+}
 
 std::string Experiment::to_ini() const {
     std::string ini;

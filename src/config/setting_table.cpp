@@ -89,6 +89,8 @@ std::vector<Setting> make_table() {
     experiment.add("name", &E::name, FileName{}, "names the run and its file");
     experiment.add("seed", &E::seed, Whole<std::uint64_t>{},
                    "seed of parameters, order of images and dropout");
+    experiment.add("repetitions", &E::repetitions, from_to(1, 10'000),
+                   "train so many times, in folders of their own; seeds seed, seed + 1, ...");
 
     using N = NetworkSettings;
     Section network(table, "network", &Experiment::network);
@@ -175,6 +177,8 @@ std::vector<Setting> make_table() {
     profile.add("every", &P::every, at_least(1), "time one iteration in so many");
     profile.add("overhead_check", &P::overhead_check, Flag{},
                 "alternate timed and untimed iterations to measure the cost of timing");
+    profile.add("twin", &P::twin, Flag{},
+                "train once more with profile.level = off, and compare the two");
 
     using O = OutputSettings;
     Section output(table, "output", &Experiment::output);
@@ -183,6 +187,8 @@ std::vector<Setting> make_table() {
     output.add("commit_seconds", &O::commit_seconds, positive_below(most_seconds),
                "longest time data stays unsaved");
     output.add("overwrite", &O::overwrite, Flag{}, "replace a run file that is there");
+    output.add("csv", &O::csv, Flag{},
+               "write layers.csv, iterations.csv and experiment.csv beside the run file");
     output.add("progress", &O::progress, OneOf{{"auto", "bar", "log", "none"}},
                "auto is bar on a terminal, else log");
     output.add("progress_seconds", &O::progress_seconds, positive_below(most_seconds),

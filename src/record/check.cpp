@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -18,6 +19,15 @@ std::string shape_text(const hdf5::Extent& extent) {
         shape += text(shape.empty() ? "" : " x ", size);
     }
     return shape;
+}
+
+/// 1 of "2.1.0"; 0 where there is none.
+int minor_of(const std::string& version) {
+    int minor = 0;
+    if (const std::size_t point = version.find('.'); point != std::string::npos) {
+        std::from_chars(version.data() + point + 1, version.data() + version.size(), minor);
+    }
+    return minor;
 }
 
 /// One pass over one file; collects a sentence for each fault.
@@ -44,10 +54,12 @@ private:
     std::vector<std::string> faults_;
     schema::DimExtents extents_{};
     std::int64_t committed_ = 0;
+    int minor_ = 0;  ///< version of the schema that the file follows
     bool is_running_ = false;
 };
 
 void Check::check_attributes() {
+    minor_ = minor_of(file_.text_attribute("/", "schema_version").value_or(""));
     for (const char* name :
          {"Conventions", "title", "creator", "run_id", "date_created", "status", "level"}) {
         if (!file_.text_attribute("/", name)) {
@@ -100,7 +112,9 @@ void Check::find_extents() {
 void Check::check_variable(const schema::Variable& variable) {
     const std::string name(variable.name);
     if (!file_.contains(name)) {
-        fault(name, " is missing");
+        if (variable.since <= minor_) {
+            fault(name, " is missing");
+        }
         return;
     }
     if (file_.element(name) != variable.element) {

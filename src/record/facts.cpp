@@ -1,8 +1,10 @@
 #include "facts.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
+#include "layerledger/base/csv.hpp"
 #include "layerledger/base/text.hpp"
 
 namespace layerledger {
@@ -18,7 +20,8 @@ struct NumberFact {
 };
 
 constexpr std::array<NumberFact<OverheadRecord>, 5> overhead_facts{{
-    {"percent", "percent", "time that profiling adds to an iteration, median over pairs of neighbours",
+    {"percent", "percent",
+     "time that profiling adds to an iteration, median over pairs of neighbours",
      &OverheadRecord::percent},
     {"low", "percent", "lower end of its 95 % interval", &OverheadRecord::low},
     {"high", "percent", "upper end of its 95 % interval", &OverheadRecord::high},
@@ -36,12 +39,28 @@ constexpr std::array<NumberFact<ValidationRecord>, 6> validation_facts{{
     {"iteration", "1", "training iterations before the validation", &ValidationRecord::iteration},
 }};
 
+constexpr std::array<NumberFact<TwinRecord>, 6> twin_facts{{
+    {"percent", "percent", "time that profiling adds to the mean iteration of a run without it",
+     &TwinRecord::percent},
+    {"median_percent", "percent", "the same of the median iteration", &TwinRecord::median_percent},
+    {"profiled", "us", "mean iteration with profiling", &TwinRecord::profiled_us},
+    {"unprofiled", "us", "mean iteration of the run without", &TwinRecord::unprofiled_us},
+    {"profiled_training", "s", "all iterations with profiling", &TwinRecord::profiled_seconds},
+    {"unprofiled_training", "s", "all iterations of the run without",
+     &TwinRecord::unprofiled_seconds},
+}};
+
 constexpr std::array<NumberFact<WallClockRecord>, 3> wall_clock_facts{{
     {"windows", "us", "sum of rank 0's iteration times", &WallClockRecord::windows_us},
     {"elapsed", "us", "first iteration's start to last one's end on another clock",
      &WallClockRecord::elapsed_us},
     {"paused", "us", "part of elapsed that is in no iteration", &WallClockRecord::paused_us},
 }};
+
+/// As few digits as read back; empty where there is no value.
+std::string shortest(double value) {
+    return std::isnan(value) ? std::string() : CsvText().number(value).str();
+}
 
 std::string path_of(std::string_view group, std::string_view name) {
     std::string leaf(name);
@@ -109,6 +128,30 @@ std::string read_fact(const hdf5::File& file, std::string_view group, std::strin
                : std::string();
 }
 
+std::vector<Fact> read_facts(const hdf5::File& file, std::string_view group) {
+    std::vector<Fact> facts;
+    const std::string all = text('/', group);
+    if (!file.contains(all)) {
+        return facts;
+    }
+    for (const std::string& name : file.datasets(all)) {
+        const std::string path = text(all, '/', name);
+        switch (file.element(path)) {
+            case hdf5::Element::text:
+                facts.emplace_back(name, file.read<std::string>(path).at(0));
+                break;
+            case hdf5::Element::int64:
+                facts.emplace_back(name, text(file.read<std::int64_t>(path).at(0)));
+                break;
+            case hdf5::Element::float64:
+                facts.emplace_back(name, shortest(file.read<double>(path).at(0)));
+                break;
+            default: break;  // no fact
+        }
+    }
+    return facts;
+}
+
 void write_facts(hdf5::File& file, const OverheadRecord& overhead) {
     write_all(file, "overhead", overhead_facts, overhead);
 }
@@ -119,6 +162,14 @@ void write_facts(hdf5::File& file, const ValidationRecord& validation) {
 
 void write_facts(hdf5::File& file, const WallClockRecord& wall_clock) {
     write_all(file, "wall_clock", wall_clock_facts, wall_clock);
+}
+
+void write_facts(hdf5::File& file, const TwinRecord& twin) {
+    write_all(file, "twin", twin_facts, twin);
+}
+
+std::optional<TwinRecord> read_twin(const hdf5::File& file) {
+    return read_all(file, "twin", twin_facts);
 }
 
 std::optional<OverheadRecord> read_overhead(const hdf5::File& file) {

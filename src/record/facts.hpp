@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "hdf5.hpp"
 #include "layerledger/record/run_writer.hpp"
@@ -20,11 +21,16 @@ void write_fact(hdf5::File& file, std::string_view group, std::string_view name,
 [[nodiscard]] std::string read_fact(const hdf5::File& file, std::string_view group,
                                     std::string_view name);
 
+/// All facts of a group as texts, oldest first; none where the file has no such group.
+[[nodiscard]] std::vector<Fact> read_facts(const hdf5::File& file, std::string_view group);
+
 void write_facts(hdf5::File& file, const OverheadRecord& overhead);
 void write_facts(hdf5::File& file, const ValidationRecord& validation);
 void write_facts(hdf5::File& file, const WallClockRecord& wall_clock);
+void write_facts(hdf5::File& file, const TwinRecord& twin);
 /// Nothing where the run had none.
 [[nodiscard]] std::optional<OverheadRecord> read_overhead(const hdf5::File& file);
 [[nodiscard]] std::optional<ValidationRecord> read_validation(const hdf5::File& file);
+[[nodiscard]] std::optional<TwinRecord> read_twin(const hdf5::File& file);
 
 }  // namespace layerledger

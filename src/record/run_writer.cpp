@@ -105,6 +105,7 @@ struct RunWriter::State {
     std::size_t written_validations = 0;  ///< of these, and of the pauses, are in the file
     std::size_t written_pauses = 0;
     std::optional<WallClockRecord> wall_clock;
+    std::vector<double> peak_memory;  ///< by rank; empty: not known
     std::int64_t skipped_images = 0;
     std::int64_t dropped_spans = 0;
 
@@ -270,6 +271,9 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         if (wall_clock) {
             write_facts(file, *wall_clock);
         }
+        if (!peak_memory.empty()) {
+            file.write<double>("peak_memory", peak_memory);
+        }
         drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
         file.set_attribute("/", "dropped_spans", dropped_spans);
@@ -353,6 +357,12 @@ void RunWriter::add_pause(PauseKind kind, std::int64_t iteration, double seconds
 
 void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
     state_->wall_clock = wall_clock;
+}
+
+void RunWriter::set_peak_memory(std::vector<double> bytes) {
+    LL_VALIDATE(bytes.size() == state_->description.ranks.size(), ExitCode::internal,
+                "peak memory is not given for each rank");
+    state_->peak_memory = std::move(bytes);
 }
 
 void RunWriter::set_skipped_images(std::int64_t images) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace layerledger::schema {
@@ -166,6 +167,25 @@ const std::vector<DescriptionVariable>& description_variables() {
              return each(run.ranks, [](const RankDescription& r) { return r.clock_bound_ns; });
          }},
 
+        {{"estimated_memory",
+          Element::int64,
+          {rank},
+          "byte",
+          "memory that the rank was expected to need",
+          1},
+         [](const Run& run) {
+             return each(run.ranks, [](const RankDescription& r) { return r.estimated_bytes; });
+         }},
+        {{"peak_memory",
+          Element::float64,
+          {rank},
+          "byte",
+          "largest memory of the rank's process during the run, known at its end",
+          1},
+         [](const Run& run) -> Values {
+             return std::vector<double>(run.ranks.size(), std::numeric_limits<double>::quiet_NaN());
+         }},
+
         {{"layer_kind", Element::text, {layer}, "", "kind of layer"},
          [](const Run& run) {
              return each(run.layers, [](const LayerDescription& l) { return l.kind; });
@@ -207,6 +227,34 @@ const std::vector<DescriptionVariable>& description_variables() {
           "memory of the layer's outputs, for one per-rank batch"},
          [](const Run& run) {
              return each(run.layers, [](const LayerDescription& l) { return l.activation_bytes; });
+         }},
+
+        {{"layer_parameter_bytes",
+          Element::int64,
+          {layer},
+          "byte",
+          "memory of the layer's parameters",
+          1},
+         [](const Run& run) {
+             return each(run.layers, [](const LayerDescription& l) { return l.parameter_bytes; });
+         }},
+        {{"layer_gradient_bytes",
+          Element::int64,
+          {layer},
+          "byte",
+          "memory of the gradients of the layer's parameters and inputs",
+          1},
+         [](const Run& run) {
+             return each(run.layers, [](const LayerDescription& l) { return l.gradient_bytes; });
+         }},
+        {{"layer_optimizer_bytes",
+          Element::int64,
+          {layer},
+          "byte",
+          "memory of the optimizer's state for the layer's parameters",
+          1},
+         [](const Run& run) {
+             return each(run.layers, [](const LayerDescription& l) { return l.optimizer_bytes; });
          }},
 
         {{"op_kind", Element::text, {op}, "", "kind of operation"},

@@ -17,7 +17,7 @@
 namespace layerledger::schema {
 
 /// A reader refuses another major number; minor numbers only add.
-inline constexpr std::string_view version = "1.0.0";
+inline constexpr std::string_view version = "1.1.0";
 inline constexpr std::string_view conventions = "layerledger-1.0";
 
 /// In this order in the file.
@@ -52,6 +52,7 @@ struct Variable {
     std::vector<Dim> dims;
     std::string_view units;  ///< UDUNITS symbol; empty for texts
     std::string_view long_name;
+    int since = 0;  ///< minor schema version that brought it
 
     [[nodiscard]] bool exists(const DimExtents& extents) const;
     [[nodiscard]] hdf5::Extent extent(const DimExtents& extents) const;
@@ -93,5 +94,7 @@ void create(hdf5::File& file, const Variable& variable, const hdf5::Extent& exte
 /// Groups of facts about the run. A fact is a scalar dataset: a text, or a number with its unit.
 inline constexpr std::array<std::string_view, 6> fact_groups{
     "provenance", "config", "network", "validation", "overhead", "wall_clock"};
+/// Groups that only some runs have.
+inline constexpr std::array<std::string_view, 1> optional_fact_groups{"twin"};
 
 }  // namespace layerledger::schema

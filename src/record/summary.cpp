@@ -6,6 +6,7 @@
 #include "facts.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
+#include "measured_rows.hpp"
 #include "median.hpp"
 #include "open_run_file.hpp"
 #include "row_reader.hpp"
@@ -32,39 +33,6 @@ private:
     double sum_ = 0;
     std::int64_t count_ = 0;
 };
-
-/// The rows that a summary is about: profiled, after warm-up; if none was profiled, all after it.
-Rows measured_rows(const hdf5::File& file, std::uint64_t committed) {
-    const hdf5::Slab all{{0}, {committed}};
-    const auto warmup = file.read<std::uint8_t>("warmup", all);
-    const auto profiled = file.read<std::uint8_t>("profiled", all);
-    const auto is_measured = [&](std::size_t row) {
-        return warmup[row] == 0 && profiled[row] != 0;
-    };
-    const auto is_warm = [&](std::size_t row) { return warmup[row] == 0; };
-
-    std::vector<std::uint32_t> chosen;
-    const auto choose = [&](const auto& is_chosen) {
-        for (std::uint32_t row = 0; row < committed; ++row) {
-            if (is_chosen(row)) {
-                chosen.push_back(row);
-            }
-        }
-    };
-    choose(is_measured);
-    if (chosen.empty()) {
-        choose(is_warm);
-    }
-    Rows rows;
-    if (!chosen.empty()) {
-        rows.first = chosen.front();
-        rows.count = chosen.back() + 1 - rows.first;
-        for (const std::uint32_t row : chosen) {
-            rows.chosen.push_back(row - chosen.front());
-        }
-    }
-    return rows;
-}
 
 /// Medians of an array [iteration, rank, item, phase].
 struct PhaseTimes {
@@ -218,6 +186,52 @@ void summarize_loss(const hdf5::File& file, std::uint64_t committed, RunSummary&
     }
 }
 
+/// Values of a variable that older files do not have: NaN for each of `count`.
+template <class Number>
+std::vector<double> values_or_nothing(const hdf5::File& file, const char* dataset,
+                                      std::size_t count) {
+    if (!file.contains(dataset)) {
+        return std::vector<double>(count, no_value);
+    }
+    const auto values = file.read<Number>(dataset);
+    return {values.begin(), values.end()};
+}
+
+void summarize_memory(const hdf5::File& file, RunSummary& summary) {
+    MemorySummary& memory = summary.memory;
+    const auto of_layers = [&](const char* dataset) {
+        return values_or_nothing<std::int64_t>(file, dataset, summary.layers.size());
+    };
+    memory.parameter_bytes = memory.gradient_bytes = memory.optimizer_bytes = 0;
+    memory.activation_bytes = memory.largest_workspace_bytes = 0;
+    const auto workspace = of_layers("layer_workspace_bytes");
+    for (std::size_t i = 0; i < summary.layers.size(); ++i) {
+        summary.layers[i].memory_bytes = workspace[i];
+        memory.largest_workspace_bytes = std::max(memory.largest_workspace_bytes, workspace[i]);
+    }
+    for (const auto& [dataset, sum] :
+         {std::pair{"layer_parameter_bytes", &memory.parameter_bytes},
+          std::pair{"layer_gradient_bytes", &memory.gradient_bytes},
+          std::pair{"layer_optimizer_bytes", &memory.optimizer_bytes},
+          std::pair{"layer_activation_bytes", &memory.activation_bytes}}) {
+        const auto values = of_layers(dataset);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            summary.layers[i].memory_bytes += values[i];
+            *sum += values[i];
+        }
+    }
+    const auto peaks = values_or_nothing<double>(file, "peak_memory", summary.rank.size());
+    const auto estimates =
+        values_or_nothing<std::int64_t>(file, "estimated_memory", summary.rank.size());
+    for (std::size_t rank = 0; rank < peaks.size(); ++rank) {
+        if (std::isnan(memory.peak_bytes) || peaks[rank] > memory.peak_bytes) {
+            memory.peak_bytes = peaks[rank];
+            memory.estimated_bytes = estimates[rank];
+            memory.peak_rank = static_cast<std::int64_t>(rank);
+        }
+    }
+}
+
 /// What is in the file before the first iteration.
 RunSummary summarize_description(const hdf5::File& file, const std::string& path) {
     const auto attribute = [&](const char* name) {
@@ -240,6 +254,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.dropped_spans = number("dropped_spans");
     summary.overhead = read_overhead(file);
     summary.validation = read_validation(file);
+    summary.twin = read_twin(file);
 
     for (std::string& host : file.read<std::string>("hostname")) {
         summary.rank.push_back({std::move(host), no_value, no_value});
@@ -252,8 +267,8 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     const auto parameters = file.read<std::int64_t>("layer_parameters");
     const auto flops = file.read<double>("layer_flops");
     for (std::size_t layer = 0; layer < names.size(); ++layer) {
-        summary.layers.push_back(
-            {names[layer], kinds.at(layer), nothing, three(flops, layer), parameters.at(layer)});
+        summary.layers.push_back({names[layer], kinds.at(layer), nothing, three(flops, layer),
+                                  parameters.at(layer), no_value});
     }
     if (file.contains("op")) {
         const auto op_names = file.read<std::string>("op");
@@ -263,6 +278,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
             summary.ops.push_back({op_names[op], op_kinds.at(op), op_layers.at(op), nothing});
         }
     }
+    summarize_memory(file, summary);
     summary.activity_us.fill(no_value);
     summary.iteration_us = summary.images_per_second = summary.allreduce_hidden_us = no_value;
     summary.unaccounted_median_percent = summary.unaccounted_worst_percent = no_value;

@@ -6,6 +6,7 @@
 #include "layerledger/base/phase.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
+#include "layerledger/record/twin.hpp"
 #include "median.hpp"
 
 namespace layerledger {
@@ -21,6 +22,10 @@ std::string shown(double value, int decimals, double scale = 1) {
 
 std::string milliseconds(double us) {
     return shown(us, 3, 1e-3);
+}
+
+std::string mebibytes(double bytes) {
+    return shown(bytes, 1, 1.0 / (1024 * 1024));
 }
 
 /// A bar of eighths of a character would be finer, but not every terminal and log shows it.
@@ -118,14 +123,14 @@ void add_header(Table& table, const RunSummary& run) {
 }
 
 void add_times(Table& table, const std::string& name, const std::array<double, 3>& time_us,
-               double iteration_us, const std::string& rate) {
+               double iteration_us, const std::string& rate, const std::string& memory) {
     const double total_us = sum_of_present(time_us);
     const double share = total_us / iteration_us;
     table.name(name);
     for (const double phase_us : time_us) {
         table.cell(milliseconds(phase_us));
     }
-    table.cell(shown(share, 2, 100)).cell(rate).end("  " + bar(share));
+    table.cell(shown(share, 2, 100)).cell(rate).cell(memory).end("  " + bar(share));
 }
 
 void add_layers(Table& table, const RunSummary& run) {
@@ -133,16 +138,16 @@ void add_layers(Table& table, const RunSummary& run) {
     for (const std::string_view phase : phase_names) {
         table.cell(text(phase, " ms"));
     }
-    table.cell("share %").cell("GFLOP/s").end();
+    table.cell("share %").cell("GFLOP/s").cell("memory MiB").end();
     std::array<double, 3> totals{};
     totals.fill(std::numeric_limits<double>::quiet_NaN());
     for (std::size_t i = 0; i < run.layers.size(); ++i) {
         const LayerSummary& layer = run.layers[i];
         add_times(table, layer.name, layer.time_us, run.iteration_us,
-                  shown(gflops_per_second(layer), 1));
+                  shown(gflops_per_second(layer), 1), mebibytes(layer.memory_bytes));
         for (const OpSummary& op : run.ops) {
             if (op.layer == static_cast<std::int32_t>(i)) {
-                add_times(table, "  " + op.name, op.time_us, run.iteration_us, "");
+                add_times(table, "  " + op.name, op.time_us, run.iteration_us, "", "");
             }
         }
         for (std::size_t phase = 0; phase < totals.size(); ++phase) {
@@ -150,7 +155,7 @@ void add_layers(Table& table, const RunSummary& run) {
                 {totals[phase], layer.time_us[phase], std::numeric_limits<double>::quiet_NaN()});
         }
     }
-    add_times(table, "all layers", totals, run.iteration_us, "");
+    add_times(table, "all layers", totals, run.iteration_us, "", "");
 }
 
 void add_activities(Table& table, const RunSummary& run) {
@@ -187,12 +192,29 @@ std::string slowest_rank_text(const RunSummary& run) {
     return run.ranks == 1 ? who : text(who, ", ", shown(more, 2, 100), " % above the median rank");
 }
 
+void add_memory(Table& table, const MemorySummary& memory) {
+    if (!std::isnan(memory.peak_bytes)) {
+        table.name("peak memory")
+            .end(text(bytes_text(memory.peak_bytes), " in the process of rank ", memory.peak_rank,
+                      " (", bytes_text(memory.estimated_bytes), " expected for the training)"));
+    }
+    if (!std::isnan(memory.gradient_bytes)) {
+        table.name("memory of a rank")
+            .end(text("parameters ", bytes_text(memory.parameter_bytes), ", gradients ",
+                      bytes_text(memory.gradient_bytes), ", optimizer ",
+                      bytes_text(memory.optimizer_bytes), ", activations ",
+                      bytes_text(memory.activation_bytes), ", workspace at most ",
+                      bytes_text(memory.largest_workspace_bytes)));
+    }
+}
+
 void add_notes(Table& table, const RunSummary& run) {
     const double hidden_us = run.allreduce_hidden_us;
     table.name("hidden all-reduce")
         .end(std::isnan(hidden_us) ? "-"
                                    : text(milliseconds(hidden_us), " ms under the layers' work"));
     table.name("slowest rank").end(slowest_rank_text(run));
+    add_memory(table, run.memory);
     if (run.overhead) {
         const OverheadRecord& overhead = *run.overhead;
         table.name("cost of profiling")
@@ -200,6 +222,9 @@ void add_notes(Table& table, const RunSummary& run) {
                       shown(overhead.low, 2), " to ", shown(overhead.high, 2), ", ", overhead.pairs,
                       " pairs), of which measurement ", shown(overhead.measurement_percent, 2),
                       " %"));
+    }
+    if (run.twin) {
+        table.name("twin, unprofiled").end(to_text(*run.twin));
     }
 }
 

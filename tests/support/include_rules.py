@@ -42,10 +42,11 @@ LIBRARIES = {
              ["backend/cuda"]),
     "libjpeg-turbo": (r"turbojpeg\.h", ["data"]),
     "HDF5": (r"hdf5.*\.h", ["record"]),
+    "zlib": (r"zlib\.h", ["record"]),
 }
 
 # Libraries that one file alone may know.
-ONE_FILE = {"HDF5": "src/record/hdf5.cpp"}
+ONE_FILE = {"HDF5": "src/record/hdf5.cpp", "zlib": "src/record/gzip_file.cpp"}
 
 # C++ headers have no suffix; of C's, these are the operating system's and the processor's.
 STANDARD = re.compile(r"[a-z_]+")

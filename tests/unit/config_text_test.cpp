@@ -48,7 +48,7 @@ TEST(IniText, HoldsWhatMembersHoldNow) {
 TEST(IniText, IsGroupedBySection) {
     const std::string ini = experiment({}).to_ini();
     EXPECT_TRUE(
-        ini.starts_with("[experiment]\nname = experiment\nseed = 1\n\n"
+        ini.starts_with("[experiment]\nname = experiment\nseed = 1\nrepetitions = 1\n\n"
                         "[network]\narchitecture = alexnet\n"))
         << ini;
 }

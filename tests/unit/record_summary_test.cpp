@@ -163,6 +163,29 @@ TEST(Summarize, ReadsBackOverheadAndValidation) {
     EXPECT_EQ(summary.validation->iteration, 10);
 }
 
+TEST(Summarize, SaysWhatEachLayerAndTheLargestRankHold) {
+    const TemporaryFolder folder;
+    RunDescription run = sample_description(3);
+    run.layers[0].parameter_bytes = 100;
+    run.layers[0].gradient_bytes = 300;
+    run.layers[0].optimizer_bytes = 200;
+    run.ranks[1].estimated_bytes = 5000;
+    RunWriter writer(folder.path("run.h5"), run, false);
+    EXPECT_THAT(summarize(writer.path()).memory.peak_bytes, IsNan());  // known at the end
+    writer.set_peak_memory({10'000, 30'000, 20'000});
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+
+    const RunSummary summary = summarize(writer.path());
+    EXPECT_EQ(summary.memory.peak_bytes, 30'000);
+    EXPECT_EQ(summary.memory.peak_rank, 1);
+    EXPECT_EQ(summary.memory.estimated_bytes, 5000);
+    EXPECT_EQ(summary.memory.gradient_bytes, 300);
+    EXPECT_EQ(summary.memory.activation_bytes, 73728 + 18432 + 160);
+    EXPECT_EQ(summary.memory.largest_workspace_bytes, 4096);
+    EXPECT_EQ(summary.layers[0].memory_bytes, 100 + 300 + 200 + 4096 + 73728);
+    EXPECT_TRUE(check_run_file(writer.path()).empty());
+}
+
 void expect_refusal(const std::string& path, ExitCode code, const std::string& why) {
     try {
         static_cast<void>(summarize(path));
@@ -195,14 +218,17 @@ TEST(ToText, IsTheTableThatPeopleRead) {
     run.measured_iterations = 100;
     run.iteration_us = 200'000;
     run.images_per_second = 640;
-    run.layers = {{"conv1", "conv", {20'000, 40'000, 1'000}, {10e9, 20e9, 0}, 35'000},
-                  {"pool1", "pool", {5'000, 10'000, no_value}, {}, 0}};
+    run.layers = {
+        {"conv1", "conv", {20'000, 40'000, 1'000}, {10e9, 20e9, 0}, 35'000, 3.5 * (1 << 20)},
+        {"pool1", "pool", {5'000, 10'000, no_value}, {}, 0}};
     run.activity_us = {0, no_value, 1'500, 2'500, 0, 0, 0, 0, 100};
     run.allreduce_hidden_us = 30'000;
     run.unaccounted_median_percent = 0.12;
     run.unaccounted_worst_percent = 0.35;
     run.rank = {{"node0", 199'000, 75'000}, {"node1", 200'000, 76'500}};
     run.slowest_rank = 1;
+    run.memory = {3.0 * (1 << 30), 1, 2.5 * (1 << 30), 1024, 2048, 512, 4096, 256};
+    run.twin = TwinRecord{0.5, -0.25, 201'000, 200'000, 21, 20.5};
     run.first_loss = 6.9078;
     run.last_loss = 2.25;
     run.skipped_images = 3;
@@ -219,10 +245,10 @@ TEST(ToText, IsTheTableThatPeopleRead) {
   validation          top-1 57.12 %, top-k 80.20 %, loss 1.8000 on 50000 images after iteration 105 (3 min 20 s)
   skipped             3 images could not be read and were replaced
 
-  layer                  forward ms  backward ms    update ms      share %      GFLOP/s
-  conv1                      20.000       40.000        1.000        30.50        491.8  ######
-  pool1                       5.000       10.000            -         7.50            -  ##
-  all layers                 25.000       50.000        1.000        38.00               ########
+  layer                  forward ms  backward ms    update ms      share %      GFLOP/s   memory MiB
+  conv1                      20.000       40.000        1.000        30.50        491.8          3.5  ######
+  pool1                       5.000       10.000            -         7.50            -            -  ##
+  all layers                 25.000       50.000        1.000        38.00                            ########
 
   besides                   mean ms      share %
   memcpy_h2d                  0.000         0.00
@@ -238,7 +264,10 @@ TEST(ToText, IsTheTableThatPeopleRead) {
 
   hidden all-reduce   30.000 ms under the layers' work
   slowest rank        1 on node1: 76.500 ms in its layers, 0.99 % above the median rank
+  peak memory         3.0 GiB in the process of rank 1 (2.5 GiB expected for the training)
+  memory of a rank    parameters 1.0 KiB, gradients 2.0 KiB, optimizer 512 B, activations 4.0 KiB, workspace at most 256 B
   cost of profiling   0.21 % of the iteration (95 % interval 0.10 to 0.35, 20 pairs), of which measurement 0.05 %
+  twin, unprofiled    +0.50 % of the iteration (201.000 ms against 200.000 ms, median -0.25 %), training 21.000 s against 20.500 s
 )");
 }
 
@@ -254,7 +283,7 @@ TEST(ToText, ShowsADashWhereThereIsNothing) {
     const std::string table = to_text(run);
     EXPECT_THAT(table, HasSubstr("  throughput          - images/s\n"));
     EXPECT_THAT(table, HasSubstr("  loss                - -> -\n"));
-    EXPECT_THAT(table, ::testing::ContainsRegex("fc1 +- +- +- +- +-\n"));
+    EXPECT_THAT(table, ::testing::ContainsRegex("fc1 +- +- +- +- +- +-\n"));
     EXPECT_THAT(table, ::testing::Not(HasSubstr("nan")));
 }
 

@@ -16,6 +16,7 @@ enum class BackendChoice : unsigned char { automatic, cuda, cpu };
 struct ExperimentSettings {
     std::string name = "experiment";
     std::uint64_t seed = 1;
+    std::int64_t repetitions = 1;
 };
 struct NetworkSettings {
     std::string architecture = "alexnet";
@@ -65,12 +66,14 @@ struct ProfileSettings {
     std::int64_t warmup = 5;      ///< iterations flagged as warm-up
     std::int64_t every = 1;       ///< profile one iteration in so many
     bool overhead_check = false;  ///< alternate profiled and unprofiled iterations
+    bool twin = false;            ///< train once more with profiling off, and compare
 };
 struct OutputSettings {
     std::string directory = "runs";
     std::string file;  ///< empty: NAME.h5
     double commit_seconds = 10;
     bool overwrite = false;
+    bool csv = false;  ///< write the tables of `layerledger export` beside the run file
     std::string progress = "auto";  ///< auto | bar | log | none
     double progress_seconds = 10;   ///< time between lines of a log
 };
@@ -98,6 +101,10 @@ struct Experiment {
     DeviceSettings device;
 
     std::vector<SettingText> settings;  ///< all of the above, in order of declaration
+
+    /// Changes one setting by its key; `origin` says why. Throws Error{internal} where there is no
+    /// such setting or it cannot be this.
+    void set(const std::string& key, const std::string& value, const std::string& origin);
 
     /// The whole as an INI text that reads back to the same experiment.
     [[nodiscard]] std::string to_ini() const;

@@ -71,6 +71,7 @@ struct Implementation {
     std::string algorithm;  ///< "jit:avx512_core", "winograd", "ALGO_1 tensor_op"
     std::size_t workspace_bytes = 0;
     std::size_t activation_bytes = 0;
+    std::size_t gradient_bytes = 0;  ///< of its inputs, as far as it does not hand on its own
 };
 
 enum class OptimizerKind : unsigned char { sgd, momentum, adagrad, adadelta };

@@ -21,6 +21,9 @@ struct LayerDescription {
     std::string algorithm;  ///< of its operations, joined by "; "
     std::int64_t workspace_bytes = 0;
     std::int64_t activation_bytes = 0;
+    std::int64_t parameter_bytes = 0;
+    std::int64_t gradient_bytes = 0;  ///< of its parameters and its inputs
+    std::int64_t optimizer_bytes = 0;
 };
 
 struct OpDescription {
@@ -42,6 +45,7 @@ struct RankDescription {
     std::int32_t threads = 1;
     std::int64_t clock_offset_ns = 0;  ///< this rank's clock minus rank 0's
     std::int64_t clock_bound_ns = 0;
+    std::int64_t estimated_bytes = 0;  ///< memory that the rank should need
 };
 
 /// A name and a text, as in /provenance.

@@ -19,6 +19,7 @@ struct LayerSummary {
     std::array<double, 3> time_us{};  ///< per phase; NaN where not measured
     std::array<double, 3> flops{};
     std::int64_t parameters = 0;
+    double memory_bytes = absent;  ///< of all kinds; NaN where the file does not say
 };
 
 /// The same of one operation; recorded at level `op` only.
@@ -33,6 +34,16 @@ struct RankSummary {
     std::string host;
     double iteration_us = 0;  ///< median
     double compute_us = 0;    ///< median of the sum of its layers: what makes others wait
+};
+
+/// Bytes of one rank; NaN where the file does not say.
+struct MemorySummary {
+    double peak_bytes = absent;  ///< largest of all ranks
+    std::int64_t peak_rank = 0;
+    double estimated_bytes = absent;  ///< of that rank
+    double parameter_bytes = absent, gradient_bytes = absent, optimizer_bytes = absent,
+           activation_bytes = absent;
+    double largest_workspace_bytes = absent;  ///< of any layer: workspace is shared
 };
 
 /// NaN where the file has no such time.
@@ -51,6 +62,7 @@ struct RunSummary {
     /// Absolute, of each iteration's worst rank, over iterations.
     double unaccounted_median_percent = 0;
     double unaccounted_worst_percent = 0;  ///< the same, largest
+    MemorySummary memory;
     std::vector<RankSummary> rank;
     std::int64_t slowest_rank = 0;  ///< largest compute_us
     double first_loss = 0, last_loss = 0;
@@ -59,6 +71,7 @@ struct RunSummary {
     std::int64_t dropped_spans = 0;  ///< whose time is missing everywhere
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
+    std::optional<TwinRecord> twin;
 };
 
 /// Which run a file is of, and how far that came.

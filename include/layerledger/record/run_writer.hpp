@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "layerledger/record/iteration_record.hpp"
 #include "layerledger/record/run_description.hpp"
@@ -50,6 +51,16 @@ struct WallClockRecord {
     double windows_us = 0;
     double elapsed_us = 0;  ///< from before the first iteration to after the last
     double paused_us = 0;   ///< of it in pauses, which are in no window
+};
+
+/// A run against the same run with profiling off.
+struct TwinRecord {
+    double percent = 0;         ///< (profiled / unprofiled - 1) * 100 of the mean iteration
+    double median_percent = 0;  ///< of the median iteration
+    double profiled_us = 0;     ///< mean iteration
+    double unprofiled_us = 0;
+    double profiled_seconds = 0;  ///< all iterations
+    double unprofiled_seconds = 0;
 };
 
 /// Most bytes of rows that wait for a file that cannot be written.
@@ -93,6 +104,8 @@ public:
     void add_validation(const ValidationRecord& validation);
     void add_pause(PauseKind kind, std::int64_t iteration, double seconds);
     void set_wall_clock(const WallClockRecord& wall_clock);
+    /// Largest memory of each rank's process.
+    void set_peak_memory(std::vector<double> bytes);
     /// Images that could not be read and were replaced, summed over ranks.
     void set_skipped_images(std::int64_t images);
     /// Spans that the recorders had no room for, summed over ranks (see `Recorder::dropped`).

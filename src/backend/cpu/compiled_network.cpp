@@ -24,15 +24,18 @@ CompiledNetwork::CompiledNetwork(const Network& network, const CompileOptions& o
             main_loss_ = loss;
         }
     }
+    gradient_bytes_.resize(ops_.size());
     if (!options.inference_only) {
         for (std::size_t i = ops_.size(); i-- > 0;) {
             const Op& op = network.ops()[i];
+            const std::size_t before = program_->allocated_bytes();
             naming(op.name, [&] {
                 program_->collect_gradient(op.id, ops_[i]->backward_sequence());
                 if (program_->wants_gradient(op.id)) {
                     ops_[i]->assemble_backward(*program_);
                 }
             });
+            gradient_bytes_[i] = program_->allocated_bytes() - before;
         }
     }
     program_->finish();
@@ -184,7 +187,7 @@ std::vector<Implementation> CompiledNetwork::implementations() const {
     for (const Op& op : network_.ops()) {
         const CompiledOp& compiled = *ops_[op.id.index()];
         all.push_back({op.id, compiled.algorithm(), compiled.workspace_bytes(),
-                       program_->tensor_bytes(op.id)});
+                       program_->tensor_bytes(op.id), gradient_bytes_[op.id.index()]});
     }
     return all;
 }

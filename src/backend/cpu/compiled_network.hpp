@@ -50,6 +50,7 @@ private:
     // Conversions for tests and checkpoints run on the program's stream from const members.
     std::unique_ptr<Program> program_;
     std::vector<std::unique_ptr<CompiledOp>> ops_;
+    std::vector<std::size_t> gradient_bytes_;  // by op: what its backward pass writes
     std::vector<std::size_t> parameter_storage_;
     const SoftmaxLossOp* main_loss_ = nullptr;
 };

@@ -30,6 +30,7 @@ bool Program::wants_gradient(OpId id) const {
 
 Memory Program::allocate(const Desc& desc) {
     storage_.push_back(allocate_storage(desc.get_size()));
+    allocated_bytes_ += desc.get_size();
     return {desc, engine_, storage_.back().get()};
 }
 

@@ -50,6 +50,8 @@ public:
 
     /// Zeroed memory that lives as long as the program.
     [[nodiscard]] Memory allocate(const Desc& desc);
+    /// Bytes of all that `allocate` gave so far.
+    [[nodiscard]] std::size_t allocated_bytes() const noexcept { return allocated_bytes_; }
     /// The same bytes under another description of equal size.
     [[nodiscard]] Memory view(const Memory& memory, const Desc& desc) const;
 
@@ -109,6 +111,7 @@ private:
     dnnl::stream stream_;
     DataType compute_type_;
     std::vector<Storage> storage_;
+    std::size_t allocated_bytes_ = 0;
     std::vector<Tensor> tensors_;
     std::vector<std::vector<Contribution>> contributions_;  // by op that is read
     std::vector<ParameterMemory> parameters_;

@@ -1,0 +1,22 @@
+// An experiment of more than one training: repetitions, and for each the twin without profiling.
+//
+//   repetitions = 1    DIRECTORY/NAME.h5, NAME.log and, with output.csv, the tables
+//   repetitions = R    DIRECTORY/NAME/index.csv and DIRECTORY/NAME/repetition-01/ ... with the same
+//   profile.twin       the same once more in unprofiled/ beside each run file
+#pragma once
+
+#include <string>
+
+#include "repetitions.hpp"
+
+namespace layerledger {
+
+/// Throws Error{cannot_create} where output.csv would replace tables that output.overwrite keeps.
+void refuse_old_tables(const Experiment& experiment);
+
+/// Collective. Trains as often as the settings say, through `train_once`, and compares and writes
+/// what they ask for. See repetitions.hpp for what fails.
+[[nodiscard]] ExitCode run_experiment(Communicator& world, const Experiment& experiment,
+                                      const TrainOnce& train_once);
+
+}  // namespace layerledger

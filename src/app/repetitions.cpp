@@ -1,0 +1,203 @@
+#include "repetitions.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <iomanip>
+#include <iostream>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "command_line.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/output_file.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/record/run_reader.hpp"
+#include "repetition_index.hpp"
+#include "run_paths.hpp"
+
+namespace layerledger {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// When the file was last written; 0 where there is none. Tells two writings apart, no more.
+std::int64_t time_of_writing(const std::string& path) {
+    std::error_code failure;
+    const auto time = fs::last_write_time(path, failure);
+    return failure ? 0 : static_cast<std::int64_t>(time.time_since_epoch().count());
+}
+
+/// The repetitions of an experiment and their index.
+class Repetitions {
+public:
+    Repetitions(const Communicator& world, const Experiment& experiment)
+        : world_(world),
+          experiment_(experiment),
+          folder_(fs::path(experiment.output.directory) / experiment.experiment.name),
+          index_((folder_ / "index.csv").string()) {
+        for (std::int64_t i = 0; i < experiment.experiment.repetitions; ++i) {
+            std::ostringstream directory;
+            directory << "repetition-" << std::setw(2) << std::setfill('0') << i + 1;
+            repetitions_.push_back(
+                {experiment.experiment.seed + static_cast<std::uint64_t>(i), directory.str()});
+        }
+    }
+
+    [[nodiscard]] ExitCode run(const TrainOnce& train);
+
+private:
+    void begin_index() const;
+    void update_index();
+    [[nodiscard]] Experiment experiment_of(std::size_t number) const;
+    [[nodiscard]] ExitCode run_one(std::size_t number, const TrainOnce& train);
+    void remove_index() const;
+    void finish(Repetition& repetition, ExitCode code, const std::string& run_file) const;
+
+    const Communicator& world_;
+    const Experiment& experiment_;
+    fs::path folder_;
+    std::string index_;
+    std::vector<Repetition> repetitions_;
+    bool index_is_behind_ = false;
+};
+
+Experiment Repetitions::experiment_of(std::size_t number) const {
+    const Repetition& repetition = repetitions_[number];
+    const std::string origin = text("repetition ", number + 1, " of ", repetitions_.size());
+    Experiment one = experiment_;
+    one.set("experiment.repetitions", "1", origin);
+    one.set("experiment.seed", text(repetition.seed), origin);
+    one.set("output.directory", (folder_ / repetition.directory).string(), origin);
+    return one;
+}
+
+void Repetitions::begin_index() const {
+    world_.agree_on_root([&] {
+        std::error_code failure;
+        LL_VALIDATE(experiment_.output.overwrite || !fs::exists(index_, failure),
+                    ExitCode::cannot_create,
+                    text("'", index_,
+                         "' already exists (earlier results are kept) use --output.overwrite true "
+                         "or another experiment.name"));
+        make_folder(folder_.string());
+        write_index(index_, repetitions_);
+    });
+}
+
+/// Training is worth more than its index: what cannot be written is written with the next change.
+void Repetitions::update_index() {
+    if (!world_.is_root()) {
+        return;
+    }
+    try {
+        write_index(index_, repetitions_);
+        index_is_behind_ = false;
+    } catch (const Error& error) {
+        if (!std::exchange(index_is_behind_, true)) {
+            log::warning(text("the index is behind (", error.what(), ")"));
+        }
+    }
+}
+
+void Repetitions::remove_index() const {
+    if (world_.is_root()) {
+        std::error_code failure;
+        fs::remove(index_, failure);
+        fs::remove(folder_, failure);  // unless something else is in it
+    }
+}
+
+/// What the index says of a repetition that has ended.
+void Repetitions::finish(Repetition& repetition, ExitCode code, const std::string& run_file) const {
+    repetition.code = code;
+    repetition.status = code == ExitCode::ok            ? "complete"
+                        : code == ExitCode::interrupted ? "interrupted"
+                                                        : "failed";
+    if (code != ExitCode::ok) {
+        return;
+    }
+    world_.agree_on_root([&] {
+        const RunSummary summary = summarize(run_file);
+        repetition.iteration_ms = summary.iteration_us * 1e-3;
+        repetition.images_per_second = summary.images_per_second;
+        if (summary.validation) {
+            repetition.validation_top1 = summary.validation->top1;
+        }
+    });
+}
+
+ExitCode Repetitions::run_one(std::size_t number, const TrainOnce& train) {
+    const std::string name = text("repetition ", number + 1, " of ", repetitions_.size());
+    Repetition& repetition = repetitions_[number];
+    const Experiment one = experiment_of(number);
+    const std::string run_file = run_file_path(one);
+    const std::int64_t written_before = time_of_writing(run_file);
+    const auto begun = std::chrono::steady_clock::now();
+    log::keep_for_file();
+    log::info(text(name, ", seed ", repetition.seed));
+    repetition.status = "running";
+    update_index();
+    ExitCode code = ExitCode::ok;
+    try {
+        code = train(one);
+    } catch (const AgreedError& error) {
+        const bool has_begun =
+            world_.broadcast(time_of_writing(run_file)) != world_.broadcast(written_before);
+        if (number == 0 && !has_begun) {
+            remove_index();
+            throw;  // what is wrong with the first before it begins is wrong with all
+        }
+        if (error.met_here()) {
+            log::error(text(name, " failed: ", one_line(error.what())));
+        }
+        code = error.code();
+    } catch (const Error& error) {
+        mark_repetition_failed(index_, repetition, number, error.code());
+        throw;
+    } catch (...) {
+        mark_repetition_failed(index_, repetition, number, ExitCode::internal);
+        throw;
+    }
+    repetition.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    finish(repetition, code, run_file);
+    update_index();
+    return code;
+}
+
+ExitCode Repetitions::run(const TrainOnce& train) {
+    begin_index();
+    ExitCode first_failure = ExitCode::ok;
+    std::size_t failures = 0;
+    for (std::size_t i = 0; i < repetitions_.size(); ++i) {
+        const ExitCode code = run_one(i, train);
+        if (code == ExitCode::interrupted) {
+            return code;
+        }
+        if (code != ExitCode::ok) {
+            ++failures;
+            first_failure = first_failure == ExitCode::ok ? code : first_failure;
+        }
+    }
+    if (failures > 0 && world_.is_root()) {
+        log::error(text(failures, " of ", repetitions_.size(), " repetitions failed (see '", index_,
+                        "')"));
+    }
+    if (world_.is_root()) {
+        std::cout << "\n"
+                  << repetitions_.size() << " repetitions: " << index_ << "\n"
+                  << std::flush;
+    }
+    return first_failure;
+}
+
+}  // namespace
+
+ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
+                         const TrainOnce& train) {
+    return Repetitions(world, experiment).run(train);
+}
+
+}  // namespace layerledger

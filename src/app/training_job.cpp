@@ -1,0 +1,39 @@
+#include "training_job.hpp"
+
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "run_setup.hpp"
+
+namespace layerledger {
+
+TrainingJob set_up(const Communicator& world, const Experiment& experiment) {
+    TrainingJob job;
+    job.experiment = experiment;
+    job.rank = map_rank(world);
+    log::set_rank(world.rank(), job.rank.host);
+    job.images = find_images(world, job.experiment.data);
+    world.agree([&] {
+        require_available(job.experiment);
+        job.network = choose_network(job.experiment, job.images);
+        job.backend = choose_backend(job.experiment, job.rank);
+        require_memory(job.experiment, *job.network, *job.backend);
+        job.source = choose_source(job.experiment, job.images, *job.network, world);
+        job.options = trainer_options(job.experiment, *job.network,
+                                      job.source->iterations_per_epoch(), world);
+    });
+    return job;
+}
+
+void announce(const TrainingJob& job, const Communicator& world) {
+    const Network& network = *job.network;
+    log::info(text(network.name(), ", ", network.classes(), " classes, ",
+                   fixed(static_cast<double>(network.parameter_elements()) / 1e6, 2),
+                   " M parameters; ", world.size(), world.size() == 1 ? " rank" : " ranks", " x ",
+                   job.options.compile.batch, " images on ", job.backend->info().name, "; ",
+                   job.options.iterations, " iterations"));
+    if (job.experiment.device.backend == BackendChoice::automatic) {
+        log::info(text("device.backend=auto chose ", job.backend->info().backend));
+    }
+}
+
+}  // namespace layerledger

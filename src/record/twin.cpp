@@ -1,0 +1,98 @@
+#include "layerledger/record/twin.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "facts.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+#include "measured_rows.hpp"
+#include "median.hpp"
+#include "open_run_file.hpp"
+
+namespace layerledger {
+namespace {
+
+/// What one of the two runs took.
+struct Duration {
+    double mean_us = 0;
+    double median_us = 0;
+    double training_seconds = 0;  ///< all iterations
+};
+
+/// Each row's time on its slowest rank.
+std::vector<double> slowest(const hdf5::File& file, const Rows& rows) {
+    std::vector<double> slowest_us(rows.chosen.size(), 0);
+    for_each_piece(file, "iteration_time", rows, [&](const Piece& piece) {
+        for (std::size_t i = 0; i < slowest_us.size(); ++i) {
+            for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
+                slowest_us[i] = std::max<double>(slowest_us[i], piece.at(rows.chosen[i], rank, 0));
+            }
+        }
+    });
+    return slowest_us;
+}
+
+double sum(const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+Duration duration_of(const std::string& path) {
+    const hdf5::File file = open_run_file(path);
+    const auto committed = static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, file.integer_attribute("/", "committed_iterations").value_or(0)));
+    const Rows rows = committed > 0 ? measured_rows(file, committed) : Rows{};
+    LL_VALIDATE(!rows.chosen.empty(), ExitCode::bad_data,
+                text("'", path,
+                     "' has no iterations after its warm-up (nothing can be compared) "
+                     "raise train.iterations or lower profile.warmup"));
+    Rows all{0, committed, std::vector<std::uint32_t>(committed)};
+    std::iota(all.chosen.begin(), all.chosen.end(), 0U);
+    std::vector<double> measured_us = slowest(file, rows);
+    return {sum(measured_us) / static_cast<double>(measured_us.size()), median(measured_us),
+            sum(slowest(file, all)) * 1e-6};
+}
+
+double percent_more(double value, double than) {
+    return (value / than - 1) * 100;
+}
+
+std::string with_sign(double percent) {
+    return text(percent < 0 ? "" : "+", fixed(percent, 2), " %");
+}
+
+}  // namespace
+
+TwinRecord compare_twins(const std::string& profiled_file, const std::string& unprofiled_file) {
+    const Duration profiled = duration_of(profiled_file);
+    const Duration unprofiled = duration_of(unprofiled_file);
+    return {percent_more(profiled.mean_us, unprofiled.mean_us),
+            percent_more(profiled.median_us, unprofiled.median_us),
+            profiled.mean_us,
+            unprofiled.mean_us,
+            profiled.training_seconds,
+            unprofiled.training_seconds};
+}
+
+void store_twin(const std::string& profiled_file, const TwinRecord& twin) {
+    try {
+        hdf5::File file =
+            hdf5::File::open(profiled_file, hdf5::Access::write, hdf5::Locking::locked);
+        write_facts(file, twin);
+        file.flush();
+        file.close();
+    } catch (const Error& error) {
+        throw Error(ExitCode::data_lost,
+                    text("cannot write the comparison to '", profiled_file, "' (", error.what(),
+                         ") its two runs are whole; close what reads the file and make room"));
+    }
+}
+
+std::string to_text(const TwinRecord& twin) {
+    return text(with_sign(twin.percent), " of the iteration (", fixed(twin.profiled_us * 1e-3, 3),
+                " ms against ", fixed(twin.unprofiled_us * 1e-3, 3), " ms, median ",
+                with_sign(twin.median_percent), "), training ", fixed(twin.profiled_seconds, 3),
+                " s against ", fixed(twin.unprofiled_seconds, 3), " s");
+}
+
+}  // namespace layerledger

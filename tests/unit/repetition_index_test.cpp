@@ -1,0 +1,61 @@
+#include "repetition_index.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "support/temporary_folder.hpp"
+
+namespace layerledger {
+namespace {
+
+using testing::TemporaryFolder;
+
+std::string content(const std::string& path) {
+    std::ostringstream all;
+    all << std::ifstream(path).rdbuf();
+    return all.str();
+}
+
+const std::string header =
+    "repetition,seed,directory,status,exit_code,iteration_ms,images_per_s,validation_top1,seconds"
+    "\n";
+
+TEST(RepetitionIndex, SaysWhatIsKnown) {
+    Repetition complete{7, "repetition-01"};
+    complete.status = "complete";
+    complete.iteration_ms = 2.5;
+    complete.images_per_second = 1000;
+    complete.validation_top1 = 0.75;
+    complete.seconds = 12.3456;
+    Repetition failed{8, "repetition-02"};
+    failed.status = "failed";
+    failed.code = ExitCode::bad_data;
+    EXPECT_EQ(index_text({complete, failed, {9, "repetition-03"}}),
+              header +
+                  "1,7,repetition-01,complete,0,2.500000,1000.000,0.75,12.346\n"
+                  "2,8,repetition-02,failed,65,,,,\n"
+                  "3,9,repetition-03,waiting,,,,,\n");
+}
+
+TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("index.csv");
+    std::vector<Repetition> all{{7, "repetition-01"}, {8, "repetition-02"}};
+    all[0].status = "running";
+    write_index(path, all);
+    mark_repetition_failed(path, all[0], 0, ExitCode::internal);
+    EXPECT_EQ(content(path), header +
+                                 "1,7,repetition-01,failed,70,,,,\n"
+                                 "2,8,repetition-02,waiting,,,,,\n");
+}
+
+TEST(RepetitionIndex, MarkingDoesNotMakeAnIndex) {
+    const TemporaryFolder folder;
+    mark_repetition_failed(folder.path("index.csv"), {7, "repetition-01"}, 0, ExitCode::internal);
+    EXPECT_EQ(content(folder.path("index.csv")), "");
+}
+
+}  // namespace
+}  // namespace layerledger
