@@ -15,10 +15,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Agreeing costs a small message between all ranks, some tens of microseconds: so rarely it is
-/// nothing, and nobody minds to wait so long for the end of a job.
+/// Agreeing costs a small message between all ranks, some tens of microseconds: so rarely that is
+/// nothing, and nobody minds waiting so long for the end of a job.
 constexpr double seconds_between_questions = 0.25;
 constexpr std::int64_t most_iterations_between_questions = 10'000;
+
+constexpr std::int64_t stop = std::numeric_limits<std::int64_t>::max();
 
 double seconds_since(Clock::time_point begun) {
     return std::chrono::duration<double>(Clock::now() - begun).count();
@@ -51,22 +53,31 @@ bool TrainingBreaks::is_checkpoint_due(std::int64_t iterations_done) const {
 }
 
 bool TrainingBreaks::is_due(std::int64_t iterations_done) {
-    is_stopped_ = iterations_done >= next_asked_ && someone_asks_to_stop(iterations_done);
+    is_stopped_ = question_.has_value() && someone_asks_to_stop(iterations_done);
+    if (!is_stopped_ && iterations_done >= next_asked_) {
+        ask(iterations_done);
+    }
     return is_stopped_ || is_validation_due(iterations_done) || is_checkpoint_due(iterations_done);
 }
 
-/// One number does both: the largest interval that a rank proposes, or "stop", which is larger.
-bool TrainingBreaks::someone_asks_to_stop(std::int64_t iterations_done) {
-    constexpr std::int64_t stop = std::numeric_limits<std::int64_t>::max();
+/// One number does both: the largest interval that a rank proposes, or `stop`, which is larger. The
+/// slowest rank is not waited for: by the end of the next iteration it has asked too.
+void TrainingBreaks::ask(std::int64_t iterations_done) {
     const double seconds_per_iteration =
         seconds_since(asked_time_) / static_cast<double>(iterations_done - asked_at_);
     const auto interval = static_cast<std::int64_t>(
         std::clamp(seconds_between_questions / seconds_per_iteration, 1.0,
                    static_cast<double>(most_iterations_between_questions)));
-    const std::int64_t answer = parts_.world.all_reduce_max(is_stop_requested() ? stop : interval);
+    question_.emplace(parts_.world.start_max(is_stop_requested() ? stop : interval));
     asked_at_ = iterations_done;
     asked_time_ = Clock::now();
-    next_asked_ = answer == stop ? stop : iterations_done + answer;
+}
+
+bool TrainingBreaks::someone_asks_to_stop(std::int64_t iterations_done) {
+    const std::int64_t answer = question_->wait();
+    question_.reset();
+    // This iteration at the earliest, because every rank comes by here.
+    next_asked_ = answer == stop ? stop : std::max(iterations_done, asked_at_ + answer);
     return answer == stop;
 }
 

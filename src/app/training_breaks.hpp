@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "layerledger/comm/communicator.hpp"
 #include "layerledger/config/experiment.hpp"
@@ -38,7 +39,8 @@ public:
                    ValidationSources validation_sources, CheckpointFolder folder,
                    Checkpoint checkpoint);
 
-    /// Now and then the ranks agree whether one of them was asked to stop.
+    /// Now and then the ranks agree, without waiting for each other, whether one of them was asked
+    /// to stop.
     [[nodiscard]] bool is_due(std::int64_t iterations_done) override;
     [[nodiscard]] bool take(std::int64_t iterations_done) override;
 
@@ -55,6 +57,7 @@ public:
 private:
     [[nodiscard]] bool is_validation_due(std::int64_t iterations_done) const;
     [[nodiscard]] bool is_checkpoint_due(std::int64_t iterations_done) const;
+    void ask(std::int64_t iterations_done);
     [[nodiscard]] bool someone_asks_to_stop(std::int64_t iterations_done);
     void validate_now();
     void save_checkpoint();
@@ -71,9 +74,11 @@ private:
     bool is_stopped_ = false;
     bool has_lost_checkpoint_ = false;
 
-    std::int64_t asked_at_;    // iterations done when the ranks agreed last
-    std::int64_t next_asked_;  // and when they do next
+    // What a rank asks after `asked_at_` iterations all ranks hear one iteration later.
+    std::int64_t asked_at_;
+    std::int64_t next_asked_;
     std::chrono::steady_clock::time_point asked_time_;
+    std::optional<Communicator::PendingMax> question_;
 };
 
 }  // namespace layerledger

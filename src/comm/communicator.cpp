@@ -29,6 +29,37 @@ std::int64_t steady_ns() {
         .count();
 }
 
+/// Polls with naps between until a request is done. Throws Error{internal} after `deadline`.
+void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what) {
+    using namespace std::chrono_literals;
+    const auto begun = std::chrono::steady_clock::now();
+    std::chrono::nanoseconds nap = 0ns;
+    for (;;) {
+        int done = 0;
+        LL_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+        if (done != 0) {
+            return;
+        }
+        const auto waited = std::chrono::steady_clock::now() - begun;
+        if (waited > deadline) {
+            throw Error(
+                ExitCode::internal,
+                text("waited ", duration_text(std::chrono::duration<double>(waited).count()),
+                     " for ", what,
+                     " (a rank hangs or its node is cut off) look at the log of the "
+                     "rank that is missing"));
+        }
+        // Short waits are polled; longer ones give the core to whoever computes, and wake up
+        // within a twentieth of the time already waited.
+        if (waited < 20us) {
+            std::this_thread::yield();
+        } else {
+            nap = std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us);
+            std::this_thread::sleep_for(nap);
+        }
+    }
+}
+
 }  // namespace
 
 struct Communicator::Handle {
@@ -85,35 +116,47 @@ void Communicator::barrier(std::chrono::nanoseconds deadline, const std::string&
     if (!handle_) {
         return;
     }
-    using namespace std::chrono_literals;
     MPI_Request request = MPI_REQUEST_NULL;
     LL_MPI(MPI_Ibarrier(handle_->comm, &request));
-    const auto begun = std::chrono::steady_clock::now();
-    std::chrono::nanoseconds nap = 0ns;
-    for (;;) {
-        int done = 0;
-        LL_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-        if (done != 0) {
-            return;
-        }
-        const auto waited = std::chrono::steady_clock::now() - begun;
-        if (waited > deadline) {
-            throw Error(
-                ExitCode::internal,
-                text("waited ", duration_text(std::chrono::duration<double>(waited).count()),
-                     " for ", what,
-                     " (a rank hangs or its node is cut off) look at the log of the "
-                     "rank that is missing"));
-        }
-        // Short waits are polled; longer ones give the core to whoever computes, and wake up
-        // within a twentieth of the time already waited.
-        if (waited < 20us) {
-            std::this_thread::yield();
-        } else {
-            nap = std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us);
-            std::this_thread::sleep_for(nap);
-        }
+    wait_for(request, deadline, what);
+}
+
+struct Communicator::PendingMax::State {
+    std::int64_t mine = 0;
+    std::int64_t largest = 0;
+    std::chrono::nanoseconds deadline{};
+    MPI_Request request = MPI_REQUEST_NULL;
+};
+
+Communicator::PendingMax::PendingMax(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Communicator::PendingMax::PendingMax(PendingMax&&) noexcept = default;
+
+Communicator::PendingMax::~PendingMax() {
+    if (!state_ || state_->request == MPI_REQUEST_NULL) {
+        return;
     }
+    try {
+        wait_for(state_->request, std::chrono::seconds(2), "the other ranks");
+    } catch (const std::exception& error) {
+        log::warning(error.what());
+        static_cast<void>(state_.release());  // MPI may still write into it
+    }
+}
+
+std::int64_t Communicator::PendingMax::wait() {
+    wait_for(state_->request, state_->deadline, "the other ranks");
+    return state_->largest;
+}
+
+Communicator::PendingMax Communicator::start_max(std::int64_t value) const {
+    auto state = std::make_unique<PendingMax::State>();
+    state->mine = state->largest = value;
+    state->deadline = deadline_;
+    if (handle_) {
+        LL_MPI(MPI_Iallreduce(&state->mine, &state->largest, 1, MPI_INT64_T, MPI_MAX, handle_->comm,
+                              &state->request));
+    }
+    return PendingMax(std::move(state));
 }
 
 void Communicator::all_reduce_sum(std::span<float> values) const {

@@ -123,5 +123,14 @@ TEST(RankMap, LocalRanksCountUpAndCoresAreShared) {
     EXPECT_GT(map.memory_bytes, 0U);
 }
 
+TEST(Communicator, FindsAMaximumWhileOtherThingsHappen) {
+    const Communicator world = Communicator::world();
+    Communicator::PendingMax largest = world.start_max(10 * world.rank());
+    EXPECT_EQ(world.all_reduce_sum(std::int64_t{1}), world.size());
+    EXPECT_EQ(largest.wait(), 10 * (world.size() - 1));
+    { const Communicator::PendingMax unread = world.start_max(1); }
+    EXPECT_EQ(Communicator{}.start_max(7).wait(), 7);
+}
+
 }  // namespace
 }  // namespace layerledger

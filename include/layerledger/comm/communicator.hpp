@@ -67,6 +67,25 @@ public:
     [[nodiscard]] std::int64_t all_reduce_max(std::int64_t value) const;
     [[nodiscard]] std::int64_t all_reduce_min(std::int64_t value) const;
 
+    /// A maximum over all ranks that is being found while they do other work.
+    class PendingMax {
+    public:
+        PendingMax(PendingMax&&) noexcept;
+        PendingMax& operator=(PendingMax&&) = delete;
+        /// Waits a moment for ranks that have not begun theirs.
+        ~PendingMax();
+        /// Once; within the communicator's deadline.
+        [[nodiscard]] std::int64_t wait();
+
+    private:
+        friend class Communicator;
+        struct State;
+        explicit PendingMax(std::unique_ptr<State> state);
+        std::unique_ptr<State> state_;
+    };
+    /// Does not wait for anyone.
+    [[nodiscard]] PendingMax start_max(std::int64_t value) const;
+
     /// Rank 0's bytes, on every rank.
     void broadcast(std::span<std::byte> bytes) const;
     [[nodiscard]] std::string broadcast(std::string text) const;
@@ -81,8 +100,9 @@ public:
     /// True on every rank if and only if `digest` is the same on all.
     [[nodiscard]] bool is_same_on_all_ranks(std::uint64_t digest) const;
 
-    /// Runs `step` on every rank and lets no rank go on unless all succeeded: else every rank throws
-    /// an AgreedError with the code of the lowest rank whose step threw, and that rank its message.
+    /// Runs `step` on every rank and lets no rank go on unless all succeeded: else every rank
+    /// throws an AgreedError with the code of the lowest rank whose step threw, and that rank its
+    /// message.
     void agree(const std::function<void()>& step) const;
     /// The same with `step` run on rank 0 only.
     void agree_on_root(const std::function<void()>& step) const;
