@@ -1,8 +1,12 @@
 #include "repetition_index.hpp"
 
+#include <charconv>
 #include <exception>
 #include <fstream>
+#include <sstream>
+#include <system_error>
 
+#include "layerledger/base/contract.hpp"
 #include "layerledger/base/csv.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/output_file.hpp"
@@ -21,7 +25,52 @@ void add_row(CsvText& csv, std::size_t number, const Repetition& repetition) {
     csv.end_row();
 }
 
+/// The number in a field; NaN where it is empty.
+double number_in(const std::string& field) {
+    double value = std::numeric_limits<double>::quiet_NaN();
+    const auto read = std::from_chars(field.data(), field.data() + field.size(), value);
+    LL_VALIDATE(field.empty() || read.ec == std::errc{}, ExitCode::bad_data,
+                text("'", field, "' is no number"));
+    return value;
+}
+
+Repetition parse_row(const std::string& line) {
+    constexpr std::size_t columns = 9;
+    std::vector<std::string> fields(1);
+    for (const char c : line) {
+        if (c == ',') {
+            fields.emplace_back();
+        } else {
+            fields.back() += c;
+        }
+    }
+    LL_VALIDATE(fields.size() == columns, ExitCode::bad_data, text("'", line, "' is no row"));
+    Repetition repetition;
+    const std::string& seed = fields[1];
+    std::from_chars(seed.data(), seed.data() + seed.size(), repetition.seed);
+    repetition.directory = fields[2];
+    repetition.status = fields[3];
+    repetition.code =
+        fields[4].empty() ? ExitCode::ok : static_cast<ExitCode>(number_in(fields[4]));
+    repetition.iteration_ms = number_in(fields[5]);
+    repetition.images_per_second = number_in(fields[6]);
+    repetition.validation_top1 = number_in(fields[7]);
+    repetition.seconds = number_in(fields[8]);
+    return repetition;
+}
+
 }  // namespace
+
+std::vector<Repetition> parse_index(const std::string& text) {
+    std::vector<Repetition> repetitions;
+    std::istringstream lines(text);
+    std::string line;
+    std::getline(lines, line);  // the header
+    while (std::getline(lines, line)) {
+        repetitions.push_back(parse_row(line));
+    }
+    return repetitions;
+}
 
 std::string index_text(const std::vector<Repetition>& repetitions) {
     CsvText csv;

@@ -25,6 +25,9 @@ struct Repetition {
 /// The rows as text, numbered from 1. The exit code is empty until a repetition has ended.
 [[nodiscard]] std::string index_text(const std::vector<Repetition>& repetitions);
 
+/// What `index_text` wrote. Throws Error{bad_data} where it did not.
+[[nodiscard]] std::vector<Repetition> parse_index(const std::string& text);
+
 /// Replaces the index at once. Throws Error{cannot_create} or Error{data_lost}.
 void write_index(const std::string& path, const std::vector<Repetition>& repetitions);
 

@@ -1,7 +1,9 @@
 #include "repetitions.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <sstream>
@@ -21,6 +23,15 @@ namespace layerledger {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view start_anew = "use --output.overwrite true or another experiment.name";
+
+/// Empty where there is no such file.
+std::string content_of(const std::string& path) {
+    std::ostringstream content;
+    content << std::ifstream(path).rdbuf();
+    return std::move(content).str();
+}
 
 /// When the file was last written; 0 where there is none. Tells two writings apart, no more.
 std::int64_t time_of_writing(const std::string& path) {
@@ -48,7 +59,9 @@ public:
     [[nodiscard]] ExitCode run(const TrainOnce& train);
 
 private:
-    void begin_index() const;
+    void begin_index();
+    /// Takes over what an earlier job has reached.
+    void go_on_with(const std::string& earlier);
     void update_index();
     [[nodiscard]] Experiment experiment_of(std::size_t number) const;
     [[nodiscard]] ExitCode run_one(std::size_t number, const TrainOnce& train);
@@ -60,6 +73,7 @@ private:
     fs::path folder_;
     std::string index_;
     std::vector<Repetition> repetitions_;
+    bool is_new_ = true;
     bool index_is_behind_ = false;
 };
 
@@ -73,17 +87,38 @@ Experiment Repetitions::experiment_of(std::size_t number) const {
     return one;
 }
 
-void Repetitions::begin_index() const {
+void Repetitions::begin_index() {
+    std::string earlier;
     world_.agree_on_root([&] {
-        std::error_code failure;
-        LL_VALIDATE(experiment_.output.overwrite || !fs::exists(index_, failure),
-                    ExitCode::cannot_create,
-                    text("'", index_,
-                         "' already exists (earlier results are kept) use --output.overwrite true "
-                         "or another experiment.name"));
-        make_folder(folder_.string());
-        write_index(index_, repetitions_);
+        if (!experiment_.output.overwrite) {
+            earlier = content_of(index_);
+        }
+        if (earlier.empty()) {
+            make_folder(folder_.string());
+            write_index(index_, repetitions_);
+        }
     });
+    earlier = world_.broadcast(std::move(earlier));
+    if (!earlier.empty()) {
+        world_.agree([&] { go_on_with(earlier); });
+    }
+}
+
+void Repetitions::go_on_with(const std::string& earlier) {
+    is_new_ = false;
+    std::vector<Repetition> known = parse_index(earlier);
+    const bool is_the_same =
+        std::ranges::equal(known, repetitions_, {}, &Repetition::seed, &Repetition::seed);
+    LL_VALIDATE(is_the_same, ExitCode::cannot_create,
+                text("'", index_, "' is of other repetitions or seeds (earlier results are kept) ",
+                     start_anew));
+    const auto complete = std::ranges::count(known, "complete", &Repetition::status);
+    LL_VALIDATE(complete < std::ssize(known), ExitCode::cannot_create,
+                text("all repetitions in '", index_, "' are complete (earlier results are kept) ",
+                     start_anew));
+    repetitions_ = std::move(known);
+    log::info(text("going on with '", index_, "': ", complete, " of ", repetitions_.size(),
+                   " repetitions are complete"));
 }
 
 /// Training is worth more than its index: what cannot be written is written with the next change.
@@ -145,7 +180,7 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainOnce& train) {
     } catch (const AgreedError& error) {
         const bool has_begun =
             world_.broadcast(time_of_writing(run_file)) != world_.broadcast(written_before);
-        if (number == 0 && !has_begun) {
+        if (number == 0 && is_new_ && !has_begun) {
             remove_index();
             throw;  // what is wrong with the first before it begins is wrong with all
         }
@@ -172,6 +207,9 @@ ExitCode Repetitions::run(const TrainOnce& train) {
     ExitCode first_failure = ExitCode::ok;
     std::size_t failures = 0;
     for (std::size_t i = 0; i < repetitions_.size(); ++i) {
+        if (repetitions_[i].status == "complete") {
+            continue;
+        }
         const ExitCode code = run_one(i, train);
         if (code == ExitCode::interrupted) {
             return code;

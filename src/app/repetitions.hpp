@@ -17,7 +17,9 @@ using TrainOnce = std::function<ExitCode(const Experiment&)>;
 /// output.directory/NAME/repetition-r; output.directory/NAME/index.csv says how each one is. One
 /// that fails with an error that all ranks know of is marked there, and the rest go on; the exit
 /// code is then that of the first that failed. An error that one rank alone knows of ends the job,
-/// and an interruption on request the experiment: the index says how far it came.
+/// and an interruption on request the experiment: the index says how far it came. Where there is an
+/// index already, the experiment goes on with what is not complete, unless output.overwrite begins
+/// anew.
 [[nodiscard]] ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
                                        const TrainOnce& train);
 

@@ -1,7 +1,8 @@
 // Feeds the record room 1,024 ranks x 1,000 iterations of ResNet-50's shape in blocks as the gather
-// delivers them, reads the file back as `summary` does, and holds both against their limits.
+// delivers them, reads the file back as `summary` and `export` do, and holds all against their
+// limits.
 //
-//   record_scale [FOLDER]      the file is written there (default: the temporary folder), ~1.6 GB
+//   record_scale [FOLDER]      the files are written there (default: the temporary folder), ~6 GB
 #include <sys/resource.h>
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <random>
 
 #include "layerledger/base/text.hpp"
+#include "layerledger/record/export.hpp"
 #include "layerledger/record/gather.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "layerledger/record/run_writer.hpp"
@@ -144,6 +146,25 @@ bool report(const std::string& what, double value, const std::string& unit, doub
     return is_within;
 }
 
+/// Makes the tables and a trace as `export` does, and takes them away again.
+void export_all(const std::string& run_file, const std::filesystem::path& folder) {
+    const std::filesystem::path tables = folder / "layerledger_record_scale";
+    double start_s = seconds();
+    for (const ExportedFile& file : export_csv(std::span(&run_file, 1), tables.string())) {
+        std::cout << "export: " << file.entries << " rows, "
+                  << bytes_text(static_cast<double>(std::filesystem::file_size(file.path))) << '\n';
+    }
+    std::cout << "export: tables in " << fixed(seconds() - start_s, 2) << " s\n";
+
+    start_s = seconds();
+    const ExportedFile trace =
+        export_trace(run_file, (tables / "trace.json.gz").string(), std::nullopt);
+    std::cout << "export: trace of " << trace.entries << " events, "
+              << bytes_text(static_cast<double>(std::filesystem::file_size(trace.path))) << " in "
+              << fixed(seconds() - start_s, 2) << " s\n";
+    std::filesystem::remove_all(tables);
+}
+
 bool run(const std::filesystem::path& folder) {
     const std::string path = (folder / "layerledger_record_scale.h5").string();
     const RunDescription description = describe();
@@ -178,6 +199,7 @@ bool run(const std::filesystem::path& folder) {
     std::cout << "summary: " << fixed(processor_seconds() - start_processor_s, 2)
               << " s of processor time, iteration " << fixed(summary.iteration_us * 1e-3, 3)
               << " ms\n";
+    export_all(path, folder);
     std::filesystem::remove(path);
 
     const bool disk = report("on disk per rank and iteration", bytes / (ranks * iterations) / 1024,

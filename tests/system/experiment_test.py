@@ -124,11 +124,27 @@ class Repetitions(ExperimentTest):
     def test_an_index_that_is_there_is_kept(self):
         self.assertEqual(self.train(experiment__repetitions=2).returncode, 0)
         before = self.index.read_bytes()
-        result = self.train(experiment__repetitions=2)
-        self.assertEqual(result.returncode, CANNOT_CREATE)
-        self.assertIn("--output.overwrite", result.stderr)
-        self.assertEqual(self.index.read_bytes(), before)
+        for settings in ({"experiment__repetitions": 2}, {"experiment__repetitions": 3},
+                         {"experiment__repetitions": 2, "experiment__seed": 9}):
+            result = self.train(**settings)
+            self.assertEqual(result.returncode, CANNOT_CREATE)
+            self.assertIn("--output.overwrite", result.stderr)
+            self.assertEqual(self.index.read_bytes(), before)
         self.assertEqual(self.train(experiment__repetitions=2, output__overwrite="true").returncode, 0)
+
+    def test_the_same_command_goes_on_with_what_is_not_complete(self):
+        blocked = self.index.parent / "repetition-02"
+        blocked.parent.mkdir(parents=True)
+        blocked.write_text("no folder")
+        self.assertEqual(self.train(experiment__repetitions=3).returncode, CANNOT_CREATE)
+        kept = self.index.parent / "repetition-03" / "lenet.h5"
+        before = kept.read_bytes()
+        blocked.unlink()
+        result = self.train(experiment__repetitions=3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("2 of 3 repetitions are complete", result.stderr)
+        self.assertEqual([row["status"] for row in rows_of(self.index)], ["complete"] * 3)
+        self.assertEqual(kept.read_bytes(), before)
 
     def test_an_error_of_one_rank_ends_the_job_and_the_index_says_how_far_it_came(self):
         images = self.folder / "images"

@@ -39,6 +39,21 @@ TEST(RepetitionIndex, SaysWhatIsKnown) {
                   "3,9,repetition-03,waiting,,,,,\n");
 }
 
+TEST(RepetitionIndex, ReadsBack) {
+    Repetition complete{18'446'744'073'709'551'615U, "repetition-01"};
+    complete.status = "complete";
+    complete.iteration_ms = 2.5;
+    complete.images_per_second = 1000;
+    complete.seconds = 12.25;
+    Repetition failed{0, "repetition-02"};
+    failed.status = "failed";
+    failed.code = ExitCode::bad_data;
+    const std::string text = index_text({complete, failed, {1, "repetition-03"}});
+    EXPECT_EQ(index_text(parse_index(text)), text);
+    EXPECT_THROW((void)parse_index(header + "1,7,repetition-01\n"), Error);
+    EXPECT_THROW((void)parse_index(header + "1,7,repetition-01,failed,70,x,,,\n"), Error);
+}
+
 TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
     const TemporaryFolder folder;
     const std::string path = folder.path("index.csv");
