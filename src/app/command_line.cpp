@@ -13,6 +13,8 @@ std::span<const Subcommand> subcommands() {
     static const std::array table{
         Subcommand{"train", "[--config FILE] [--section.key VALUE ...]",
                    "train a network and write a run file; start it with mpirun or srun"},
+        Subcommand{"pack", "FOLDER FILE [--size 256] [--overwrite] [--section.key VALUE ...]",
+                   "decode the images of a folder into one file, for data.source = packed"},
         Subcommand{"summary", "RUN.h5", "where the time of a run went"},
         Subcommand{"check", "RUN.h5", "compare a run file with the schema"},
         Subcommand{"networks",

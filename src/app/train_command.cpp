@@ -60,6 +60,18 @@ std::string output_path(const Experiment& experiment) {
         .string();
 }
 
+/// Beside the run file and not in it: they may have millions of lines, and any tool reads them.
+void write_lists(const ImageIndex& images, const LabelDescription& labels,
+                 const std::string& path) {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (!labels.train_list.empty()) {
+        write_image_list(images.train, (folder / labels.train_list).string());
+    }
+    if (!labels.val_list.empty()) {
+        write_image_list(images.val, (folder / labels.val_list).string());
+    }
+}
+
 OverheadRecord overhead_record(const Overhead& overhead) {
     return {overhead.percent, overhead.low, overhead.high, overhead.pairs,
             overhead.measurement_percent};
@@ -187,20 +199,22 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         command_line += " " + argument;
     }
-    const RunDescription description =
+    RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
+    const std::string path = output_path(job.experiment);
+    describe_images(description, job.images, path);
     const RecordLayout layout(description.extents());
     Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);
 
     world.set_deadline(std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
 
-    const std::string path = output_path(job.experiment);
     std::optional<RunWriter> writer;
     std::optional<Progress> progress;
     world.agree_on_root([&] {
         writer.emplace(path, description, job.experiment.output.overwrite);
+        write_lists(job.images, description.labels, path);
         ProgressOptions display = progress_options(job.experiment.output.progress,
                                                    job.experiment.output.progress_seconds);
         display.iterations = job.options.iterations;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <variant>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/run_writer.hpp"
 
 namespace layerledger {

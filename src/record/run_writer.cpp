@@ -9,11 +9,11 @@
 
 #include "disk.hpp"
 #include "facts.hpp"
-#include "hdf5.hpp"
 #include "iteration_arrays.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "run_file.hpp"
 #include "schema.hpp"
 

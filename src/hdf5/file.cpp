@@ -1,4 +1,4 @@
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
@@ -498,7 +498,8 @@ std::vector<std::string> File::read_texts(const std::string& dataset) const {
 
 void File::make_scale(const std::string& dataset) {
     const DatasetId open = open_dataset(id_, dataset);
-    check(H5DSset_scale(open, dataset.c_str()), "H5DSset_scale");
+    const std::string name = dataset.substr(dataset.rfind('/') + 1);
+    check(H5DSset_scale(open, name.c_str()), "H5DSset_scale");
 }
 
 void File::attach_scale(const std::string& dataset, unsigned axis, const std::string& scale) {
