@@ -1,6 +1,8 @@
 #include "image_loader.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -51,21 +53,29 @@ public:
 
     void load(const ImageIndex::Image& image, std::int64_t epoch, std::uint32_t number,
               std::span<float> planes) override {
-        file_->read(part_, image.row, pixels_);
+        const PixelExtent to = pixels_of(presentation_.extent);
         const PixelExtent stored = file_->extent();
+        View view = presentation_.views.choose(stored, epoch, number);
+        // The lines that show, and those that the filter reaches beyond them.
+        const int reach = static_cast<int>(std::ceil(view.height / to.height)) + 1;
+        const int first = std::max(0, static_cast<int>(std::floor(view.top)) - reach);
+        const int last =
+            std::min(stored.height, static_cast<int>(std::ceil(view.top + view.height)) + reach);
+        const PixelExtent part{stored.width, last - first};
+        file_->read(part_, image.row, first, part.height, pixels_);
         if (presentation_.extent.channels == 1) {
-            to_grey(stored);
+            to_grey(part);
         }
-        const View window = presentation_.views.choose(stored, epoch, number);
-        resizer_.resize({pixels_.data(), stored, static_cast<int>(presentation_.extent.channels)},
-                        window, presentation_.scaling, planes, pixels_of(presentation_.extent));
+        view.top -= first;
+        resizer_.resize({pixels_.data(), part, static_cast<int>(presentation_.extent.channels)},
+                        view, presentation_.scaling, planes, to);
     }
 
 private:
     // Luma after ITU-R BT.601, as JPEG files have it.
-    void to_grey(PixelExtent stored) {
+    void to_grey(PixelExtent part) {
         const std::size_t area =
-            static_cast<std::size_t>(stored.width) * static_cast<std::size_t>(stored.height);
+            static_cast<std::size_t>(part.width) * static_cast<std::size_t>(part.height);
         for (std::size_t i = 0; i < area; ++i) {
             const unsigned luma =
                 299U * pixels_[3 * i] + 587U * pixels_[3 * i + 1] + 114U * pixels_[3 * i + 2];

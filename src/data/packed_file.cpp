@@ -109,12 +109,14 @@ ImageIndex PackedFile::index() const {
     return index;
 }
 
-void PackedFile::read(PackedPart part, std::uint32_t row, std::span<std::uint8_t> pixels) {
-    const auto height = static_cast<unsigned long long>(extent_.height);
+void PackedFile::read(PackedPart part, std::uint32_t row, int first, int count,
+                      std::span<std::uint8_t> pixels) {
+    const auto line = static_cast<unsigned long long>(first);
+    const auto lines = static_cast<unsigned long long>(count);
     const auto width = static_cast<unsigned long long>(extent_.width);
     const std::lock_guard lock(mutex_);
     file_.read_into<std::uint8_t>(std::string(packed::group(part)) + "/images",
-                                  {{row, 0, 0, 0}, {1, height, width, packed::channels}}, pixels);
+                                  {{row, line, 0, 0}, {1, lines, width, packed::channels}}, pixels);
 }
 
 ImageIndex read_packed_index(const DataSettings& settings) {

@@ -44,8 +44,9 @@ public:
     /// All its images; the group val may be missing.
     [[nodiscard]] ImageIndex index() const;
 
-    /// One image, interleaved.
-    void read(PackedPart part, std::uint32_t row, std::span<std::uint8_t> pixels);
+    /// Lines first .. first + count of one image, interleaved.
+    void read(PackedPart part, std::uint32_t row, int first, int count,
+              std::span<std::uint8_t> pixels);
 
 private:
     void check_group(PackedPart part);

@@ -1,15 +1,102 @@
 #include "resize.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 
 #include "layerledger/base/contract.hpp"
 
 namespace layerledger {
 namespace {
 
-/// Floats that a pixel takes between the two passes: what fits a register of the processor.
+/// The channels of a pixel in a register of the processor: three and one that is not used.
+using Pixel = float __attribute__((vector_size(16)));
 constexpr std::size_t lanes = 4;
+
+inline Pixel load(const float* values) {
+    Pixel pixel;
+    std::memcpy(&pixel, values, sizeof pixel);
+    return pixel;
+}
+
+/// out[i] = first * a[i] + second * b[i].
+LAYERLEDGER_WIDE void mix(const std::uint8_t* a, float first, const std::uint8_t* b, float second,
+                          std::size_t count, float* out) {
+    for (std::size_t i = 0; i < count; ++i) {
+        out[i] = first * static_cast<float>(a[i]) + second * static_cast<float>(b[i]);
+    }
+}
+
+/// out[i] += weight * a[i].
+LAYERLEDGER_WIDE void add(const std::uint8_t* a, float weight, std::size_t count, float* out) {
+    for (std::size_t i = 0; i < count; ++i) {
+        out[i] += weight * static_cast<float>(a[i]);
+    }
+}
+
+/// A line before its columns are resized, and how they are.
+struct Line {
+    const float* values;
+    const std::size_t* first;
+    const float* weights;
+    std::size_t taps;
+    std::size_t width;  ///< of the result
+};
+
+/// Three interleaved channels to three planes, scaled. Four pixels at a time change from channels
+/// side by side to pixels side by side.
+LAYERLEDGER_WIDE void resize_line(const Line& line, const Scaling& scaling,
+                                  const std::array<float*, 3>& planes) {
+    const Pixel factor{scaling.factor[0], scaling.factor[1], scaling.factor[2], 0};
+    const Pixel shift{scaling.shift[0], scaling.shift[1], scaling.shift[2], 0};
+    const auto pixel = [&](std::size_t x) __attribute__((always_inline)) {
+        const float* source = line.values + line.first[x] * 3;
+        const float* weight = line.weights + x * line.taps;
+        Pixel sum = load(source) * weight[0];
+        for (std::size_t t = 1; t < line.taps; ++t) {
+            sum += load(source + 3 * t) * weight[t];
+        }
+        return sum * factor + shift;
+    };
+    std::size_t x = 0;
+    for (; x + lanes <= line.width; x += lanes) {
+        const Pixel a = pixel(x);
+        const Pixel b = pixel(x + 1);
+        const Pixel c = pixel(x + 2);
+        const Pixel d = pixel(x + 3);
+        const Pixel low_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+        const Pixel low_cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+        const Pixel high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+        const Pixel high_cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+        const std::array<Pixel, 3> channels{__builtin_shufflevector(low_ab, low_cd, 0, 1, 4, 5),
+                                            __builtin_shufflevector(low_ab, low_cd, 2, 3, 6, 7),
+                                            __builtin_shufflevector(high_ab, high_cd, 0, 1, 4, 5)};
+        for (std::size_t k = 0; k < channels.size(); ++k) {
+            std::memcpy(planes[k] + x, &channels[k], sizeof(Pixel));
+        }
+    }
+    for (; x < line.width; ++x) {
+        const Pixel last = pixel(x);
+        for (std::size_t k = 0; k < planes.size(); ++k) {
+            planes[k][x] = last[k];
+        }
+    }
+}
+
+/// The same of one channel.
+LAYERLEDGER_WIDE void resize_grey_line(const Line& line, const Scaling& scaling, float* plane) {
+    for (std::size_t x = 0; x < line.width; ++x) {
+        const float* source = line.values + line.first[x];
+        const float* weight = line.weights + x * line.taps;
+        float sum = 0;
+        for (std::size_t t = 0; t < line.taps; ++t) {
+            sum += weight[t] * source[t];
+        }
+        plane[x] = sum * scaling.factor[0] + scaling.shift[0];
+    }
+}
 
 }  // namespace
 
@@ -49,52 +136,6 @@ void Resizer::Filter::reverse() {
     }
 }
 
-/// Output row `row` of the columns `from` to `from + count`, into line_.
-void Resizer::resize_columns(const PixelView& image, std::size_t row, std::size_t from,
-                             std::size_t count) {
-    const auto depth = static_cast<std::size_t>(image.channels);
-    const std::size_t stride = static_cast<std::size_t>(image.extent.width) * depth;
-    const std::size_t values = count * depth;
-    const std::uint8_t* source = image.pixels + vertical_.first[row] * stride + from * depth;
-    const float* weight = &vertical_.weights[row * vertical_.taps];
-    float* line = line_.data();
-    if (vertical_.taps == 1) {
-        for (std::size_t i = 0; i < values; ++i) {
-            line[i] = weight[0] * static_cast<float>(source[i]);
-        }
-        return;
-    }
-    const std::uint8_t* next = source + stride;
-    for (std::size_t i = 0; i < values; ++i) {
-        line[i] =
-            weight[0] * static_cast<float>(source[i]) + weight[1] * static_cast<float>(next[i]);
-    }
-    for (std::size_t t = 2; t < vertical_.taps; ++t) {
-        source = image.pixels + (vertical_.first[row] + t) * stride + from * depth;
-        for (std::size_t i = 0; i < values; ++i) {
-            line[i] += weight[t] * static_cast<float>(source[i]);
-        }
-    }
-}
-
-/// line_, which begins at column `from`, to row_.
-template <std::size_t channels>
-void Resizer::resize_row(std::size_t from, std::size_t width) {
-    const std::size_t taps = horizontal_.taps;
-    const float* weight = horizontal_.weights.data();
-    for (std::size_t x = 0; x < width; ++x, weight += taps) {
-        const float* source = &line_[(horizontal_.first[x] - from) * channels];
-        std::array<float, lanes> sum{};
-        for (std::size_t t = 0; t < taps; ++t, source += channels) {
-            // A whole register: what it holds beyond the channels is never read.
-            for (std::size_t k = 0; k < (channels == 1 ? 1 : lanes); ++k) {
-                sum[k] += weight[t] * source[k];
-            }
-        }
-        std::copy(sum.begin(), sum.end(), &row_[x * lanes]);
-    }
-}
-
 void Resizer::resize(const PixelView& image, const View& window, const Scaling& scaling,
                      std::span<float> planes, PixelExtent to) {
     const auto width = static_cast<std::size_t>(to.width);
@@ -110,20 +151,41 @@ void Resizer::resize(const PixelView& image, const View& window, const Scaling& 
         horizontal_.reverse();
     }
     line_.resize(count * depth + lanes);
-    row_.resize(width * lanes);
 
+    // From here on the columns are counted from the first that is needed.
+    for (std::size_t& first : horizontal_.first) {
+        first -= from;
+    }
+    const Line line{line_.data(), horizontal_.first.data(), horizontal_.weights.data(),
+                    horizontal_.taps, width};
+    const auto plane = [&](std::size_t channel, std::size_t y) {
+        return &planes[(channel * height + y) * width];
+    };
     for (std::size_t y = 0; y < height; ++y) {
         resize_columns(image, y, from, count);
-        depth == 1 ? resize_row<1>(from, width) : resize_row<3>(from, width);
-        for (std::size_t c = 0; c < depth; ++c) {
-            float* out = &planes[(c * height + y) * width];
-            const float factor = scaling.factor[c];
-            const float shift = scaling.shift[c];
-            const float* value = &row_[c];
-            for (std::size_t x = 0; x < width; ++x) {
-                out[x] = value[x * lanes] * factor + shift;
-            }
+        if (depth == 1) {
+            resize_grey_line(line, scaling, plane(0, y));
+        } else {
+            resize_line(line, scaling, {plane(0, y), plane(1, y), plane(2, y)});
         }
+    }
+}
+
+/// Line `row` of the result, of `count` columns from `from` on, into line_.
+void Resizer::resize_columns(const PixelView& image, std::size_t row, std::size_t from,
+                             std::size_t count) {
+    const auto depth = static_cast<std::size_t>(image.channels);
+    const std::size_t stride = static_cast<std::size_t>(image.extent.width) * depth;
+    const std::size_t values = count * depth;
+    const std::uint8_t* source = image.pixels + vertical_.first[row] * stride + from * depth;
+    const float* weight = &vertical_.weights[row * vertical_.taps];
+    if (vertical_.taps == 1) {
+        mix(source, weight[0], source, 0, values, line_.data());
+        return;
+    }
+    mix(source, weight[0], source + stride, weight[1], values, line_.data());
+    for (std::size_t t = 2; t < vertical_.taps; ++t) {
+        add(source + t * stride, weight[t], values, line_.data());
     }
 }
 

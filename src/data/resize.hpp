@@ -46,13 +46,10 @@ private:
 
     void resize_columns(const PixelView& image, std::size_t row, std::size_t from,
                         std::size_t count);
-    template <std::size_t channels>
-    void resize_row(std::size_t from, std::size_t width);
 
     Filter horizontal_;
     Filter vertical_;
-    std::vector<float> line_;  ///< one output row before its columns are resized, interleaved
-    std::vector<float> row_;   ///< and after, `lanes` floats a pixel
+    std::vector<float> line_;  ///< a line of the result before its columns are resized
 };
 
 }  // namespace layerledger
