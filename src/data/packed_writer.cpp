@@ -67,6 +67,20 @@ private:
     std::string part_;
 };
 
+/// Finds out before hours of decoding, not after.
+void require_space(const ImageIndex& index, const PackOptions& options) {
+    const fs::path folder = fs::path(options.file).parent_path();
+    const auto images = static_cast<double>(index.train.size() + index.val.size());
+    const double needed =
+        images * static_cast<double>(options.size * options.size) * packed::channels;
+    const auto there =
+        static_cast<double>(fs::space(folder.empty() ? fs::path(".") : folder).available);
+    LL_VALIDATE(
+        needed <= there, ExitCode::cannot_create,
+        text("'", options.file, "' would take ", bytes_text(needed), " (", bytes_text(there),
+             " are free there) choose another folder, fewer classes or a smaller --size"));
+}
+
 class Packer {
 public:
     Packer(const ImageIndex& index, const DataSettings& settings, const PackOptions& options,
@@ -211,6 +225,7 @@ PackResult pack_images(const ImageIndex& index, const DataSettings& settings,
                      "' is there already; choose another name or say "
                      "--overwrite"));
     try {
+        require_space(index, options);
         PartFile file(options.file);
         const PackResult result = Packer(index, settings, options, progress, file.path()).run();
         file.publish();

@@ -16,6 +16,7 @@ and a file that is cut short, both named .JPEG, a CMYK and a grey picture.
 
 import argparse
 import pathlib
+import warnings
 
 import numpy as np
 import scipy.misc
@@ -29,6 +30,10 @@ CLASSES = {"n01440764": "tench, Tinca tinca", "n02102040": "English springer",
            "n03445777": "golf ball", "n03888257": "parachute, chute"}
 SIZE = (500, 375)
 KAGGLE = "ILSVRC/Data/CLS-LOC"
+
+
+# Its successor, scipy.datasets, would fetch the picture from the network.
+warnings.filterwarnings("ignore", "scipy.misc.face", DeprecationWarning)
 
 
 def pictures():
