@@ -6,7 +6,6 @@
 #include <map>
 #include <sstream>
 
-#include "layerledger/base/counter_random.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/train/validation.hpp"
@@ -18,18 +17,6 @@ std::string hexadecimal(std::uint64_t value) {
     std::ostringstream out;
     out << std::hex << std::setw(16) << std::setfill('0') << value;
     return std::move(out).str();
-}
-
-/// Of the training images' names and labels, wherever their folder is now.
-std::string digest_of(const ImageIndex& images) {
-    std::uint64_t digest = 0;
-    for (const ImageIndex::Image& image : images.train) {
-        for (const char c : image.path) {
-            digest = mixed_bits(digest ^ static_cast<unsigned char>(c));
-        }
-        digest = mixed_bits(digest ^ static_cast<std::uint64_t>(image.label));
-    }
-    return hexadecimal(digest);
 }
 
 std::string value_of(const std::vector<Fact>& facts, const std::string& name) {
@@ -101,7 +88,7 @@ std::vector<Fact> training_identity(const Experiment& experiment, const Network&
     };
     if (!images.train.empty()) {
         facts.emplace_back("images", text(images.train.size()));
-        facts.emplace_back("images_digest", digest_of(images));
+        facts.emplace_back("images_digest", images.digest());
     }
     return facts;
 }

@@ -15,6 +15,8 @@ std::span<const Subcommand> subcommands() {
                    "train a network and write a run file; start it with mpirun or srun", ""},
         Subcommand{"validate", "--checkpoint FILE [--config FILE] [--section.key VALUE ...]",
                    "loss and accuracy of a checkpoint; start it with mpirun or srun", ""},
+        Subcommand{"pack", "FOLDER FILE [--size 256] [--overwrite] [--section.key VALUE ...]",
+                   "decode the images of a folder into one file, for data.source = packed", ""},
         Subcommand{"summary", "RUN.h5", "where the time of a run went", ""},
         Subcommand{"export",
                    "RUN.h5 [RUN.h5 ...] --csv DIR | RUN.h5 --trace FILE.json.gz [--iterations A:B]",

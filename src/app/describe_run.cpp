@@ -1,6 +1,7 @@
 #include "describe_run.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "layerledger/base/text.hpp"
 #include "layerledger/network/costs.hpp"
@@ -155,6 +156,22 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
     }
     run.provenance = provenance(command_line, hosts);
     return run;
+}
+
+void describe_images(RunDescription& run, const ImageIndex& images, const std::string& path) {
+    if (images.classes.empty()) {
+        return;
+    }
+    const std::string stem = std::filesystem::path(path).stem().native();
+    LabelDescription& labels = run.labels;
+    labels.classes = images.classes;
+    labels.names = images.class_names;
+    labels.train_images = static_cast<std::int64_t>(images.train.size());
+    labels.val_images = static_cast<std::int64_t>(images.val.size());
+    labels.train_list = stem + ".train.tsv";
+    labels.val_list = images.val.empty() ? std::string() : stem + ".val.tsv";
+    run.provenance.emplace_back("data_root", images.root);
+    run.provenance.emplace_back("data_digest", images.digest());
 }
 
 std::uint64_t table_digest(const Network& network, const RunDescription& description) {

@@ -7,6 +7,7 @@
 #include "layerledger/comm/communicator.hpp"
 #include "layerledger/comm/rank_map.hpp"
 #include "layerledger/config/experiment.hpp"
+#include "layerledger/data/image_index.hpp"
 #include "layerledger/device/backend.hpp"
 #include "layerledger/record/run_description.hpp"
 #include "layerledger/train/trainer.hpp"
@@ -20,6 +21,9 @@ namespace layerledger {
                                           const RankMap& rank, const Communicator& world,
                                           Communicator::ClockOffset clock,
                                           const std::string& command_line);
+
+/// What the description says of the images, whose lists go beside the run file at `path`.
+void describe_images(RunDescription& run, const ImageIndex& images, const std::string& path);
 
 /// Equal on two ranks if and only if their rows mean the same.
 [[nodiscard]] std::uint64_t table_digest(const Network& network, const RunDescription& description);

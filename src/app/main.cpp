@@ -9,6 +9,7 @@
 #include "layerledger/base/text.hpp"
 #include "layerledger/config/experiment.hpp"
 #include "networks_command.hpp"
+#include "pack_command.hpp"
 #include "summary_command.hpp"
 #include "train_command.hpp"
 #include "validate_command.hpp"
@@ -48,6 +49,9 @@ ExitCode run(int& argc, char**& argv) {
     }
     if (wants_help(arguments)) {
         return show_help(subcommand);
+    }
+    if (name == "pack") {
+        return run_pack_command(arguments);
     }
     if (name == "summary") {
         return run_summary_command(only_file(subcommand, arguments));

@@ -71,11 +71,15 @@ CompileOptions compile_options(const Experiment& experiment, std::int64_t classe
 }  // namespace
 
 ImageIndex find_images(const Communicator& world, const DataSettings& settings) {
-    if (settings.source != DataSource::folder) {
+    if (settings.source == DataSource::synthetic) {
         return {};
     }
     std::string scanned;
-    world.agree_on_root([&] { scanned = scan_image_folder(settings).serialize(); });
+    world.agree_on_root([&] {
+        scanned = (settings.source == DataSource::packed ? read_packed_index(settings)
+                                                         : scan_image_folder(settings))
+                      .serialize();
+    });
     return ImageIndex::deserialize(world.broadcast(std::move(scanned)));
 }
 
@@ -123,8 +127,8 @@ std::unique_ptr<BatchSource> choose_source(const Experiment& experiment, const I
         return make_synthetic_source(network.input(), network.classes(), batch, shard_of(world),
                                      seed);
     }
-    return make_folder_source(images, experiment.data, network.input(), batch, shard_of(world),
-                              seed);
+    return make_image_source(images, experiment.data, network.input(), batch, shard_of(world),
+                             seed);
 }
 
 TrainerOptions trainer_options(const Experiment& experiment, const Network& network,
@@ -173,7 +177,7 @@ double needed_bytes(const Experiment& experiment, const Network& network, const 
     const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
     const double arenas = static_cast<double>(2 + states) *
                           static_cast<double>(network.parameter_elements()) * sizeof(float);
-    constexpr double host_batches = 3;
+    const auto host_batches = static_cast<double>(experiment.data.prefetch + 1);
     const double input = host_batches * static_cast<double>(batch) *
                          static_cast<double>(network.input().elements()) * sizeof(float);
     return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + input;

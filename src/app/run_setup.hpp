@@ -14,7 +14,8 @@
 
 namespace layerledger {
 
-/// The images of a folder source: scanned once, on rank 0. Empty for other sources. Collective.
+/// The images of a folder or a packed file: scanned once, on rank 0. Empty for synthetic ones.
+/// Collective.
 [[nodiscard]] ImageIndex find_images(const Communicator& world, const DataSettings& settings);
 
 /// The network with as many classes as the settings or the data have.

@@ -3,6 +3,7 @@
 #include <bit>
 #include <chrono>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <list>
@@ -28,6 +29,18 @@
 
 namespace layerledger {
 namespace {
+
+/// Beside the run file and not in it: they may have millions of lines, and any tool reads them.
+void write_lists(const ImageIndex& images, const LabelDescription& labels,
+                 const std::string& path) {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (!labels.train_list.empty()) {
+        write_image_list(images.train, (folder / labels.train_list).string());
+    }
+    if (!labels.val_list.empty()) {
+        write_image_list(images.val, (folder / labels.val_list).string());
+    }
+}
 
 OverheadRecord overhead_record(const Overhead& overhead) {
     return {overhead.percent, overhead.low, overhead.high, overhead.pairs,
@@ -172,6 +185,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
+    describe_images(description, job.images, path);
     const RecordLayout layout(description.extents());
     Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);
 
@@ -183,6 +197,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     world.agree_on_root([&] {
         refuse_old_tables(job.experiment);
         writer = open_run(job.experiment, beginning, path, description);
+        write_lists(job.images, description.labels, path);
         open_displays(displays, job);
     });
     RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,

@@ -19,8 +19,8 @@ bool is_one_line(const std::string& word) {
 
 std::optional<double> Real::read(const std::string& word) const {
     const std::optional<double> value = read_number<double>(word);
-    if (!value || !std::isfinite(*value) || *value < low || *value >= high ||
-        (*value == low && !low_included)) {
+    if (!value || !std::isfinite(*value) || *value < low || *value > high ||
+        (*value == low && !low_included) || (*value == high && !high_included)) {
         return std::nullopt;
     }
     return value;
@@ -36,7 +36,8 @@ std::string Real::show(double value) const {
 
 std::string Real::takes() const {
     const std::string from = text(low_included ? "a number of at least " : "a number above ", low);
-    return std::isfinite(high) ? text(from, " and below ", high) : from;
+    return std::isfinite(high) ? text(from, high_included ? " and at most " : " and below ", high)
+                               : from;
 }
 
 std::optional<bool> Flag::read(const std::string& word) const {

@@ -51,6 +51,7 @@ struct Real {
     double low = 0;
     bool low_included = true;
     double high = std::numeric_limits<double>::infinity();
+    bool high_included = false;
 
     [[nodiscard]] std::optional<double> read(const std::string& word) const;
     [[nodiscard]] std::string show(double value) const;

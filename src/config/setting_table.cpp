@@ -77,6 +77,12 @@ Real positive_below(double high) {
 constexpr double most_seconds = 1e7;  // a third of a year
 constexpr std::int64_t most_epochs = 1'000'000;
 constexpr std::int64_t most_iterations = 1'000'000'000'000;
+Real positive_share() {
+    return {.low = 0, .low_included = false, .high = 1, .high_included = true};
+}
+Real share() {
+    return {.low = 0, .high = 1, .high_included = true};
+}
 Real fraction() {
     return {.low = 0, .low_included = true, .high = 1};
 }
@@ -105,13 +111,33 @@ std::vector<Setting> make_table() {
 
     using D = DataSettings;
     Section data(table, "data", &Experiment::data);
-    data.add(
-        "source", &D::source,
-        Choice<DataSource>{{{"synthetic", DataSource::synthetic}, {"folder", DataSource::folder}}},
-        "random images or a folder of JPEG files");
-    data.add("root", &D::root, Text{}, "folder with train/ and val/, in them one folder a class");
-    data.add("classes", &D::classes, List{}, "folder names of the classes to use; empty: all");
-    data.add("workers", &D::workers, from_to(1, 1'024), "decoding threads per rank");
+    data.add("source", &D::source,
+             Choice<DataSource>{{{"synthetic", DataSource::synthetic},
+                                 {"folder", DataSource::folder},
+                                 {"packed", DataSource::packed}}},
+             "random images, a folder of JPEG files, or a file that 'layerledger pack' made");
+    data.add("root", &D::root, Text{},
+             "folder with train/ and val/, in them one folder a class; or Kaggle's ImageNet tree");
+    data.add("file", &D::file, Text{}, "packed: the file");
+    data.add("classes", &D::classes, List{},
+             "names of the classes to use, a file of names, or how many of the first; empty: all");
+    data.add("val_labels", &D::val_labels, Text{},
+             "list of labels where val/ has no class folders; empty: looked for in data.root");
+    data.add("class_names", &D::class_names, Text{},
+             "list of readable names ('n01440764 tench'); empty: looked for in data.root");
+    data.add("augment", &D::augment,
+             Choice<Augment>{{{"none", Augment::none},
+                              {"flip", Augment::flip},
+                              {"crop", Augment::crop},
+                              {"crop-flip", Augment::crop_flip}}},
+             "what training does to images at random: crop and resize, flip left and right");
+    data.add("crop_share", &D::crop_share, positive_share(),
+             "least share of an image's area that a random crop shows");
+    data.add("central_share", &D::central_share, share(),
+             "share of the sides that validation shows; 0: 0.875 after training on crops, else 1");
+    data.add("workers", &D::workers, from_to(0, 1'024),
+             "decoding threads per rank; 0: as many as the rank has cores, 16 at most");
+    data.add("prefetch", &D::prefetch, from_to(1, 1'000), "batches that wait ready, per rank");
     data.add("on_error", &D::on_error,
              Choice<OnError>{{{"abort", OnError::abort}, {"skip", OnError::skip}}},
              "end at an unreadable image, or replace and count it");

@@ -1,5 +1,9 @@
 #include "batch_loader.hpp"
 
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <span>
@@ -14,23 +18,41 @@ namespace {
 
 constexpr std::chrono::seconds longest_wait{300};
 
+/// Memory and file system gain nothing from more, and ranks that are not bound see all the cores of
+/// the node, each of them.
+constexpr int most_threads = 16;
+
+int cores_of_this_process() {
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+/// A tenth of the weight of a thread that computes, for the calling thread alone.
+void stand_back() {
+    constexpr int niceness = 10;
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);  // else: as it was
+}
+
 }  // namespace
 
-BatchLoader::BatchLoader(const std::string& root, const std::vector<ImageIndex::Image>& images,
-                         Shape extent, Plan plan, std::int64_t threads)
-    : root_(root),
-      images_(images),
-      extent_(extent),
+BatchLoader::BatchLoader(const std::vector<ImageIndex::Image>& images, MakeLoader make_loader,
+                         std::int64_t elements, Plan plan)
+    : images_(images),
+      make_loader_(std::move(make_loader)),
+      elements_(static_cast<std::size_t>(elements)),
       plan_(std::move(plan)),
+      slots_(static_cast<std::size_t>(plan_.prefetch) + 1),
       drawing_(plan_.first),
       handed_out_(plan_.first) {
     const auto places = static_cast<std::size_t>(plan_.batch_size);
     for (Slot& slot : slots_) {
-        slot.loaded.batch.images.resize(places * static_cast<std::size_t>(extent.elements()));
+        slot.loaded.batch.images.resize(places * elements_);
         slot.loaded.batch.labels.resize(places);
         slot.loaded.places.resize(places);
     }
-    for (std::int64_t i = 0; i < std::max<std::int64_t>(threads, 1); ++i) {
+    const std::int64_t threads =
+        plan_.threads > 0 ? plan_.threads : std::min(cores_of_this_process(), most_threads);
+    for (std::int64_t i = 0; i < threads; ++i) {
         threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     }
 }
@@ -45,8 +67,8 @@ LoadedBatch& BatchLoader::next() {
     });
     LL_VALIDATE(is_there, ExitCode::internal,
                 text("waited ", longest_wait.count(),
-                     " s for a batch of images (the file system hangs) check the folder in "
-                     "data.root"));
+                     " s for a batch of images (the file system hangs) check the files of "
+                     "data.source"));
     if (failure_) {
         std::rethrow_exception(failure_);
     }
@@ -57,9 +79,10 @@ LoadedBatch& BatchLoader::next() {
 
 void BatchLoader::work(const std::stop_token& stop) {
     try {
-        ImageDecoder decoder;
+        stand_back();
+        const std::unique_ptr<ImageLoader> loader = make_loader_();
         while (const std::optional<Ticket> ticket = take(stop)) {
-            load(decoder, *ticket);
+            load(*loader, *ticket);
             finish(*ticket);
         }
     } catch (...) {
@@ -70,8 +93,9 @@ void BatchLoader::work(const std::stop_token& stop) {
 std::optional<BatchLoader::Ticket> BatchLoader::take(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     const auto all_drawn = [this] { return plan_.batches >= 0 && drawing_ == plan_.batches; };
-    const bool awake = room_.wait(
-        lock, stop, [&] { return failure_ || all_drawn() || drawing_ < handed_out_ + prefetched; });
+    const bool awake = room_.wait(lock, stop, [&] {
+        return failure_ || all_drawn() || drawing_ < handed_out_ + plan_.prefetch;
+    });
     // The wait reports its condition, not the request to stop.
     if (!awake || stop.stop_requested() || failure_ || all_drawn()) {
         return std::nullopt;
@@ -88,18 +112,18 @@ std::optional<BatchLoader::Ticket> BatchLoader::take(const std::stop_token& stop
     return ticket;
 }
 
-void BatchLoader::load(ImageDecoder& decoder, const Ticket& ticket) {
+void BatchLoader::load(ImageLoader& loader, const Ticket& ticket) {
     LoadedBatch& loaded = slot(ticket.batch).loaded;
-    const auto pixels = static_cast<std::size_t>(extent_.elements());
     const std::span<float> planes =
-        std::span(loaded.batch.images).subspan(ticket.place * pixels, pixels);
+        std::span(loaded.batch.images).subspan(ticket.place * elements_, elements_);
     LoadedBatch::Place place;
     const Candidates& candidates = ticket.candidates;
     for (std::size_t i = 0; i < candidates.tries && !place.filled; ++i) {
         const ImageOrder& order = *candidates.order;
-        const ImageIndex::Image& image = images_[order[(candidates.first + i) % order.size()]];
+        const std::uint32_t number = order[(candidates.first + i) % order.size()];
+        const ImageIndex::Image& image = images_[number];
         try {
-            decoder.decode(root_ + "/" + image.path, extent_, planes);
+            loader.load(image, candidates.epoch, number, planes);
             loaded.batch.labels[ticket.place] = image.label;
             place.filled = true;
         } catch (const Error& error) {

@@ -1,7 +1,6 @@
 // Fills batches with decoded images ahead of their reader, on threads of its own.
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "image_decoder.hpp"
+#include "image_loader.hpp"
 #include "layerledger/data/batch_source.hpp"
+#include "layerledger/data/image_index.hpp"
 
 namespace layerledger {
 
@@ -29,6 +29,7 @@ struct Candidates {
     std::shared_ptr<const ImageOrder> order;
     std::size_t first = 0;
     std::size_t tries = 0;
+    std::int64_t epoch = 0;
 };
 
 /// A batch and what became of each of its places.
@@ -41,8 +42,10 @@ struct LoadedBatch {
     std::vector<Place> places;
 };
 
-/// The threads take single places, so that several work on one batch; two complete batches wait at
-/// most while the reader holds a third.
+/// The threads take single places, so that several work on one batch; `Plan::prefetch` complete
+/// batches wait at most while the reader holds another. The threads stand back behind those that
+/// compute: where cores are short, loading takes what these leave over, and what that costs shows
+/// as waiting for input rather than as slower layers.
 class BatchLoader {
 public:
     struct Plan {
@@ -52,19 +55,18 @@ public:
         /// time.
         std::function<Candidates(std::int64_t batch, std::int64_t place)> draw;
         std::int64_t first = 0;  ///< the batch to begin with
+        std::int64_t prefetch = 2;
+        std::int64_t threads = 0;  ///< 0: as many as this process has cores, 16 at most
     };
 
-    /// `root` and `images` must outlive the loader, which starts loading at once.
-    BatchLoader(const std::string& root, const std::vector<ImageIndex::Image>& images, Shape extent,
-                Plan plan, std::int64_t threads);
+    /// `images` must outlive the loader, which starts loading at once: `elements` floats an image.
+    BatchLoader(const std::vector<ImageIndex::Image>& images, MakeLoader make_loader,
+                std::int64_t elements, Plan plan);
 
     /// The next batch, the reader's own until the following call. Throws what stopped a thread.
     LoadedBatch& next();
 
 private:
-    static constexpr std::size_t slot_count = 3;
-    static constexpr std::int64_t prefetched = 2;
-
     struct Slot {
         LoadedBatch loaded;
         std::int64_t missing = 0;  ///< places that no thread has finished
@@ -75,22 +77,24 @@ private:
         Candidates candidates;
     };
 
-    Slot& slot(std::int64_t batch) { return slots_[static_cast<std::size_t>(batch) % slot_count]; }
+    Slot& slot(std::int64_t batch) {
+        return slots_[static_cast<std::size_t>(batch) % slots_.size()];
+    }
     void work(const std::stop_token& stop);
     std::optional<Ticket> take(const std::stop_token& stop);
-    void load(ImageDecoder& decoder, const Ticket& ticket);
+    void load(ImageLoader& loader, const Ticket& ticket);
     void finish(const Ticket& ticket);
     void fail(std::exception_ptr failure);
 
-    const std::string& root_;
     const std::vector<ImageIndex::Image>& images_;
-    const Shape extent_;
+    const MakeLoader make_loader_;
+    const std::size_t elements_;
     const Plan plan_;
 
     std::mutex mutex_;  // guards what follows; the threads write a slot's places without it
     std::condition_variable_any room_;
     std::condition_variable ready_;
-    std::array<Slot, slot_count> slots_;
+    std::vector<Slot> slots_;
     std::int64_t drawing_ = 0;       // the batch whose places are being given out
     std::int64_t drawn_places_ = 0;  // of it
     std::int64_t handed_out_ = 0;    // the batch that the reader gets next

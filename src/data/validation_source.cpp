@@ -13,26 +13,36 @@ namespace layerledger {
 namespace {
 
 // Image g of global batch i is validation image i*N*B + g; rank g % N has it at place g / N.
-BatchLoader::Plan plan_pass(std::size_t images, std::int64_t batch, Shard shard) {
+BatchLoader::Plan plan_pass(std::size_t images, const DataSettings& settings, std::int64_t batch,
+                            Shard shard) {
     auto order = std::make_shared<ImageOrder>(images);
     std::iota(order->begin(), order->end(), 0U);
     const std::int64_t global_batch = shard.ranks * batch;
     const auto count = static_cast<std::int64_t>(images);
-    return {batch, (count + global_batch - 1) / global_batch,
-            [order, count, global_batch, shard](std::int64_t number, std::int64_t place) {
-                const std::int64_t image = number * global_batch + place * shard.ranks + shard.rank;
-                return Candidates{order, static_cast<std::size_t>(image), image < count ? 1U : 0U};
-            }};
+    return {
+        batch,
+        (count + global_batch - 1) / global_batch,
+        [order, count, global_batch, shard](std::int64_t number, std::int64_t place) {
+            const std::int64_t image = number * global_batch + place * shard.ranks + shard.rank;
+            return Candidates{order, static_cast<std::size_t>(image), image < count ? 1U : 0U, 0};
+        },
+        0,
+        settings.prefetch,
+        settings.workers};
 }
 
-class FolderValidation final : public ValidationSource {
+class ImageValidation final : public ValidationSource {
 public:
-    FolderValidation(const ImageIndex& index, const DataSettings& settings, Shape image,
-                     std::int64_t batch, Shard shard)
+    ImageValidation(const ImageIndex& index, const DataSettings& settings, Shape image,
+                    std::int64_t batch, Shard shard)
         : on_error_(settings.on_error),
           pixels_(image.elements()),
-          plan_(plan_pass(index.val.size(), batch, shard)),
-          loader_(index.root, index.val, image, plan_, settings.workers) {}
+          plan_(plan_pass(index.val.size(), settings, batch, shard)),
+          loader_(index.val,
+                  choose_loader(index, settings, PackedPart::val,
+                                {image, ViewChooser(settings, pixels_of(image)),
+                                 imagenet_scaling(image.channels)}),
+                  image.elements(), plan_) {}
 
     std::int64_t batches() const noexcept override { return plan_.batches; }
     std::int64_t skipped() const noexcept override { return skipped_; }
@@ -86,9 +96,7 @@ private:
 std::unique_ptr<ValidationSource> make_validation_source(const ImageIndex& index,
                                                          const DataSettings& settings, Shape image,
                                                          std::int64_t batch, Shard shard) {
-    LL_VALIDATE(image.channels == 1 || image.channels == 3, ExitCode::configuration,
-                text("images cannot have ", image.channels, " channels (JPEG files give 1 or 3)"));
-    return std::make_unique<FolderValidation>(index, settings, image, batch, shard);
+    return std::make_unique<ImageValidation>(index, settings, image, batch, shard);
 }
 
 }  // namespace layerledger

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 
 namespace layerledger {
 

@@ -47,6 +47,7 @@ private:
     void check_variable(const schema::Variable& variable);
     void check_variables();
     void check_nothing_else();
+    void check_labels();
     void check_iteration_rises();
     void check_sums();
 
@@ -188,6 +189,26 @@ void Check::check_nothing_else() {
     }
 }
 
+/// The dictionary of classes, which runs on synthetic images do not have.
+void Check::check_labels() {
+    if (!file_.contains("labels")) {
+        return;
+    }
+    if (!file_.contains("labels/class") || file_.element("labels/class") != hdf5::Element::text) {
+        fault("labels/class is missing or no text");
+        return;
+    }
+    if (file_.contains("labels/class_name") &&
+        file_.extent("labels/class_name") != file_.extent("labels/class")) {
+        fault("labels/class_name is not as long as labels/class");
+    }
+    for (const char* name : {"train_images", "val_images"}) {
+        if (file_.integer_attribute("labels", name).value_or(-1) < 0) {
+            fault("the attribute ", name, " of labels is missing or negative");
+        }
+    }
+}
+
 void Check::check_iteration_rises() {
     const auto iterations = file_.read<std::int64_t>(
         "iteration", hdf5::Slab{{0}, {static_cast<std::uint64_t>(committed_)}});
@@ -290,6 +311,7 @@ std::vector<std::string> Check::run() {
     for (const std::string& event_fault : check_event_tables(file_, is_running_)) {
         fault(event_fault);
     }
+    check_labels();
     if (faults_.empty() && committed_ > 0) {
         check_iteration_rises();
         check_sums();

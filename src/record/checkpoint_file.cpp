@@ -10,7 +10,7 @@
 
 #include "disk.hpp"
 #include "facts.hpp"
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/counter_random.hpp"
 #include "layerledger/base/text.hpp"

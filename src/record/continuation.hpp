@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "iteration_arrays.hpp"
 #include "layerledger/record/run_description.hpp"
 #include "layerledger/record/run_writer.hpp"

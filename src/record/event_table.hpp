@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/run_writer.hpp"
 
 namespace layerledger {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/base/csv.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "milestones.hpp"

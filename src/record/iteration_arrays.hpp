@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/iteration_record.hpp"
 #include "layerledger/record/run_description.hpp"
 #include "schema.hpp"

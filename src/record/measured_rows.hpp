@@ -1,7 +1,7 @@
 // Which iterations of a run a reader looks at.
 #pragma once
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "row_reader.hpp"
 
 namespace layerledger {

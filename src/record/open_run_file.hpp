@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 
 namespace layerledger {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 
 namespace layerledger {
 

@@ -65,6 +65,28 @@ void write_groups(hdf5::File& file, const RunDescription& description) {
     }
 }
 
+/// A group of its own, with its own dimension: readers open the root group without it.
+void write_labels(hdf5::File& file, const LabelDescription& labels) {
+    if (labels.classes.empty()) {
+        return;
+    }
+    file.create_group("labels");
+    file.set_attribute("labels", "train_images", labels.train_images);
+    file.set_attribute("labels", "val_images", labels.val_images);
+    file.set_attribute("labels", "train_list", labels.train_list);
+    file.set_attribute("labels", "val_list", labels.val_list);
+    file.create_dataset("labels/class", hdf5::Element::text, {labels.classes.size()});
+    file.set_attribute("labels/class", "long_name", "class, in order of its number");
+    file.write<std::string>("labels/class", labels.classes);
+    file.make_scale("labels/class");
+    if (labels.names.size() == labels.classes.size()) {
+        file.create_dataset("labels/class_name", hdf5::Element::text, {labels.names.size()});
+        file.set_attribute("labels/class_name", "long_name", "what the class is called");
+        file.write<std::string>("labels/class_name", labels.names);
+        file.attach_scale("labels/class_name", 0, "labels/class");
+    }
+}
+
 }  // namespace
 
 void build_run_file(const std::string& path, const RunDescription& description,
@@ -82,6 +104,7 @@ void build_run_file(const std::string& path, const RunDescription& description,
             write_description(file, description);
         }
         write_groups(file, description);
+        write_labels(file, description.labels);
         file.close();
         std::filesystem::rename(part, path);
     } catch (const std::exception& error) {

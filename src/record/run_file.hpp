@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/run_description.hpp"
 
 namespace layerledger {

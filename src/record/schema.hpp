@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/iteration_record.hpp"
 #include "layerledger/record/run_description.hpp"
 #include "layerledger/record/run_writer.hpp"

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 # room: the rooms it uses directly. Arrows point downward only.
 ROOMS = {
     "base": [],
+    "hdf5": ["base"],
     "config": ["base"],
     "network": ["base"],
     "timeline": ["base"],
@@ -23,10 +24,10 @@ ROOMS = {
     "device": ["base", "network", "timeline"],
     "backend/cpu": ["device", "comm", "network", "timeline"],
     "backend/cuda": ["device", "comm", "network", "timeline"],
-    "data": ["base", "config", "device"],
+    "data": ["base", "hdf5", "config", "device"],
     "train": ["device", "data", "network", "timeline", "comm"],
-    "record": ["timeline", "comm", "config", "network"],
-    "app": ["base", "config", "network", "timeline", "comm", "device", "backend/cpu",
+    "record": ["hdf5", "timeline", "comm", "config", "network"],
+    "app": ["base", "hdf5", "config", "network", "timeline", "comm", "device", "backend/cpu",
             "backend/cuda", "data", "train", "record"],
 }
 
@@ -40,13 +41,14 @@ LIBRARIES = {
     "xxHash": (r"xxhash\.h", ["backend/cpu"]),
     "CUDA": (r"(cuda.*|cudnn.*|cublas.*|nccl.*|cupti.*|nvtx3?/.*|nvToolsExt.*)",
              ["backend/cuda"]),
-    "libjpeg-turbo": (r"turbojpeg\.h", ["data"]),
-    "HDF5": (r"hdf5.*\.h", ["record"]),
+    "libjpeg-turbo": (r"(turbojpeg|jpeglib|jerror)\.h", ["data"]),
+    "HDF5": (r"hdf5.*\.h", ["hdf5"]),
     "zlib": (r"zlib\.h", ["record"]),
 }
 
 # Libraries that one file alone may know.
-ONE_FILE = {"HDF5": "src/record/hdf5.cpp", "zlib": "src/record/gzip_file.cpp"}
+ONE_FILE = {"HDF5": "src/hdf5/file.cpp", "libjpeg-turbo": "src/data/jpeg_decoder.cpp",
+            "zlib": "src/record/gzip_file.cpp"}
 
 # C++ headers have no suffix; of C's, these are the operating system's and the processor's.
 STANDARD = re.compile(r"[a-z_]+")

@@ -20,8 +20,8 @@ class IncludeRules(unittest.TestCase):
         for path, include in [
             ("src/base/log.cpp", "<spdlog/spdlog.h>"),
             ("src/comm/mpi_check.hpp", "<mpi.h>"),
-            ("src/record/hdf5.cpp", "<hdf5.h>"),
-            ("src/data/decode.cpp", "<turbojpeg.h>"),
+            ("src/hdf5/file.cpp", "<hdf5.h>"),
+            ("src/data/jpeg_decoder.cpp", "<jpeglib.h>"),
             ("src/data/decode.cpp", '"resize.hpp"'),
             ("src/backend/cpu/ops.cpp", "<oneapi/dnnl/dnnl.hpp>"),
             ("src/train/trainer.cpp", '"layerledger/config/experiment.hpp"'),

@@ -114,7 +114,9 @@ TEST_P(Range, EndsWhereItShould) {
 INSTANTIATE_TEST_SUITE_P(
     Settings, Range,
     testing::Values(Bound{"experiment.seed", "0", "-1"}, Bound{"network.classes", "0", "-1"},
-                    Bound{"data.workers", "1", "0"}, Bound{"train.batch_size", "1", "0"},
+                    Bound{"data.workers", "0", "-1"}, Bound{"data.crop_share", "1", "0"},
+                    Bound{"data.central_share", "0", "1.1"}, Bound{"data.prefetch", "1", "0"},
+                    Bound{"train.batch_size", "1", "0"},
                     Bound{"train.batch_size", "1000000", "1000001"},
                     Bound{"train.epochs", "1000000", "1000001"},
                     Bound{"sync.timeout_seconds", "9999999", "1e12"},

@@ -18,13 +18,14 @@ namespace layerledger::testing {
 
 /// Bytes of a JPEG file; `format` is TurboJPEG's pixel format of `pixels`.
 inline std::vector<std::uint8_t> encode_jpeg(const std::vector<std::uint8_t>& pixels, int width,
-                                             int height, int format) {
+                                             int height, int format, int subsampling = TJSAMP_444,
+                                             int flags = 0) {
     tjhandle handle = tjInitCompress();
     unsigned char* out = nullptr;
     unsigned long size = 0;
-    const int subsampling = format == TJPF_GRAY ? TJSAMP_GRAY : TJSAMP_444;
     const int status = tjCompress2(handle, pixels.data(), width, 0, height, format, &out, &size,
-                                   subsampling, 100, TJFLAG_ACCURATEDCT);
+                                   format == TJPF_GRAY ? TJSAMP_GRAY : subsampling, 100,
+                                   TJFLAG_ACCURATEDCT | flags);
     EXPECT_EQ(status, 0) << tjGetErrorStr2(handle);
     std::vector<std::uint8_t> bytes(out, out + size);
     tjFree(out);
@@ -74,6 +75,8 @@ protected:
         root_ = mkdtemp(name.data());
         settings_.source = DataSource::folder;
         settings_.root = root_.string();
+        settings_.augment = Augment::none;
+        settings_.workers = 1;
     }
     ~DataFolder() override { std::filesystem::remove_all(root_); }
 

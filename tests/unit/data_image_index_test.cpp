@@ -124,8 +124,10 @@ TEST_F(ImageIndexScan, RefusesAClassWithoutImages) {
 TEST_F(ImageIndexScan, RefusesAValidationFolderOfOtherClassesOrNone) {
     touch("train/cat/1.jpg");
     touch("train/dog/1.jpg");
-    touch("val/flat.jpg");
+    std::filesystem::create_directories(root_ / "val");
     expect_error(ExitCode::bad_data, "val' has no images");
+    touch("val/flat.jpg");
+    expect_error(ExitCode::input_missing, "no list of their labels");
     touch("val/dgo/1.jpg");
     expect_error(ExitCode::bad_data, "did you mean 'dog'?");
 }

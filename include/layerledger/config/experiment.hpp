@@ -7,7 +7,8 @@
 
 namespace layerledger {
 
-enum class DataSource : unsigned char { synthetic, folder };
+enum class DataSource : unsigned char { synthetic, folder, packed };
+enum class Augment : unsigned char { none, flip, crop, crop_flip };
 enum class OnError : unsigned char { abort, skip };
 enum class Schedule : unsigned char { constant, step, cosine };
 enum class CollectiveChoice : unsigned char { automatic, nccl, mpi };
@@ -26,9 +27,16 @@ struct NetworkSettings {
 };
 struct DataSettings {
     DataSource source = DataSource::synthetic;
-    std::string root;                  ///< folder with train/ and val/, one folder a class
-    std::vector<std::string> classes;  ///< which classes; empty: all
-    std::int64_t workers = 1;          ///< decoding threads per rank
+    std::string root;                  ///< folder with train/ and val/, or Kaggle's tree
+    std::string file;                  ///< packed images
+    std::vector<std::string> classes;  ///< names, a file of names or the first so many; empty: all
+    std::string val_labels;   ///< labels of a val/ without class folders; empty: found in root
+    std::string class_names;  ///< readable names of the classes; empty: found in root
+    Augment augment = Augment::crop_flip;
+    double crop_share = 0.08;   ///< least share of an image that a random crop shows
+    double central_share = 0;   ///< of its sides that validation shows; 0: 0.875 with crops, else 1
+    std::int64_t workers = 0;   ///< decoding threads per rank; 0: as many as the rank has cores
+    std::int64_t prefetch = 2;  ///< batches that wait ready
     OnError on_error = OnError::abort;
 };
 struct TrainSettings {

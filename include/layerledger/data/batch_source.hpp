@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "layerledger/config/experiment.hpp"
+#include "layerledger/data/image_index.hpp"
 #include "layerledger/device/backend.hpp"
 #include "layerledger/network/network.hpp"
 
@@ -43,41 +44,23 @@ public:
                                                                  std::int64_t batch, Shard shard,
                                                                  std::uint64_t seed, int pool = 2);
 
-/// What a scan of an ImageNet-style folder found: sorted class names, files relative to `root`.
-struct ImageIndex {
-    struct Image {
-        std::string path;  ///< "train/n01440764/x.JPEG"
-        std::int32_t label = 0;
-    };
-    std::string root;
-    std::vector<std::string> classes;
-    std::vector<Image> train;
-    std::vector<Image> val;
+/// Training batches of the images in an index, from what settings.source names: decoded, cropped
+/// and mirrored as settings.augment says, resized to the image's extent and normalised, shuffled
+/// anew each epoch; the incomplete last global batch is left out. What an image looks like depends
+/// on seed, epoch and image alone, not on ranks or threads. Throws Error{configuration} where there
+/// are too few images or, packed, too small ones; Error{bad_data} from `next` where a file cannot
+/// be decoded and settings.on_error is abort. The index must outlive the source.
+[[nodiscard]] std::unique_ptr<BatchSource> make_image_source(const ImageIndex& index,
+                                                             const DataSettings& settings,
+                                                             Shape image, std::int64_t batch,
+                                                             Shard shard, std::uint64_t seed);
+std::unique_ptr<BatchSource> make_image_source(ImageIndex&&, const DataSettings&, Shape,
+                                               std::int64_t, Shard, std::uint64_t) = delete;
 
-    /// One text, for sending to the other ranks.
-    [[nodiscard]] std::string serialize() const;
-    [[nodiscard]] static ImageIndex deserialize(const std::string& text);
-};
-
-/// Lists root/train/CLASS and root/val/CLASS. Throws Error: input_missing where a folder is
-/// missing, bad_data where there are no images, fewer than two classes or a class without images;
-/// configuration where data.classes names a class that is not there.
-[[nodiscard]] ImageIndex scan_image_folder(const DataSettings& settings);
-
-/// Training batches of the images in an index: JPEG files decoded, resized to the image's extent
-/// and normalised, shuffled anew each epoch by seed; the incomplete last global batch is left out.
-/// Throws Error{bad_data} from `next` where a file cannot be decoded and settings.on_error is
-/// abort.
-[[nodiscard]] std::unique_ptr<BatchSource> make_folder_source(const ImageIndex& index,
-                                                              const DataSettings& settings,
-                                                              Shape image, std::int64_t batch,
-                                                              Shard shard, std::uint64_t seed);
-std::unique_ptr<BatchSource> make_folder_source(ImageIndex&&, const DataSettings&, Shape,
-                                                std::int64_t, Shard, std::uint64_t) = delete;
-
-/// One pass over index.val: every image exactly once over all ranks, in order, the last batches
-/// filled up and `valid` set. The number of batches is equal on all ranks. An unreadable image
-/// throws, or (settings.on_error skip) is left out. The index must outlive the source.
+/// One pass over index.val, the middle of each: every image exactly once over all ranks, in order,
+/// the last batches filled up and `valid` set. The number of batches is equal on all ranks. An
+/// unreadable image throws, or (settings.on_error skip) is left out. The index must outlive the
+/// source.
 class ValidationSource {
 public:
     virtual ~ValidationSource() = default;

@@ -48,6 +48,16 @@ struct RankDescription {
     std::int64_t estimated_bytes = 0;  ///< memory that the rank should need
 };
 
+/// The group /labels: what the numbers of classes mean, and which images there were.
+struct LabelDescription {
+    std::vector<std::string> classes;  ///< in order of their numbers
+    std::vector<std::string> names;    ///< for people, one a class, or empty
+    std::int64_t train_images = 0;
+    std::int64_t val_images = 0;
+    std::string train_list;  ///< file beside the run file: path and label of each image
+    std::string val_list;    ///< empty where there is no validation
+};
+
 /// A name and a text, as in /provenance.
 using Fact = std::pair<std::string, std::string>;
 
@@ -67,6 +77,7 @@ struct RunDescription {
     std::vector<OpDescription> ops;
     std::vector<BucketDescription> buckets;
     std::vector<RankDescription> ranks;
+    LabelDescription labels;  ///< without classes where images are synthetic
 
     [[nodiscard]] Extents extents() const noexcept {
         return {layers.size(), level == Level::op ? ops.size() : 0, buckets.size()};

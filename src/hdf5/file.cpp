@@ -1,4 +1,4 @@
-#include "hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
@@ -38,8 +38,11 @@ Result check(Result result, std::string_view call) {
     return result;
 }
 
-/// Switches off HDF5's printing of error stacks, once and before its first call.
+/// Switches off HDF5's printing of error stacks, and its tidying up when the process ends, which
+/// crashes over a file that a full disk kept from closing; once and before its first call.
 void keep_quiet() {
+    static const herr_t untidy = H5dont_atexit();
+    static_cast<void>(untidy);
     static const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     static_cast<void>(quiet);
 }
@@ -351,7 +354,7 @@ bool File::is_hdf5(const std::string& path) {
 
 File::~File() {
     if (id_ >= 0 && H5Fclose(id_) < 0) {
-        log::warning(text("a run file could not be closed (", innermost_reason(), ")"));
+        log::warning(text("an HDF5 file could not be closed (", innermost_reason(), ")"));
     }
 }
 

@@ -26,7 +26,7 @@ protected:
     std::unique_ptr<BatchSource> source(std::int64_t batch, Shard shard = {},
                                         std::uint64_t seed = 1) {
         const ImageIndex& index = indices_.emplace_back(scan_image_folder(settings_));
-        return make_folder_source(index, settings_, tiny, batch, shard, seed);
+        return make_image_source(index, settings_, tiny, batch, shard, seed);
     }
 
     void expect_refusal(ExitCode code, const std::string& why, std::int64_t batch, Shard shard) {
@@ -134,6 +134,53 @@ TEST_F(FolderSource, GoesOnFromWhereItIsSoughtTo) {
     }
 }
 
+// Crops and flips included: N ranks with B images each see what one rank with N x B sees, whatever
+// the number of threads and wherever training began.
+TEST_F(FolderSource, AugmentsAnImageTheSameOnAnyRankAndThread) {
+    std::vector<std::uint8_t> ramp;
+    for (int i = 0; i < 32 * 32; ++i) {
+        ramp.push_back(static_cast<std::uint8_t>(i % 32 * 5 + i / 32 * 3));
+    }
+    for (int i = 0; i < 8; ++i) {
+        write(numbered("train", i), testing::encode_jpeg(ramp, 32, 32, TJPF_GRAY));
+    }
+    settings_.augment = Augment::crop_flip;
+    const auto whole = source(8);
+    settings_.workers = 3;
+    const auto first = source(4, {0, 2});
+    const auto second = source(4, {1, 2});
+    first->seek(1);
+    second->seek(1);
+    const std::vector<float> earlier = whole->next().images;
+    for (int epoch = 1; epoch < 4; ++epoch) {
+        const std::vector<float>& all = whole->next().images;
+        EXPECT_NE(all, earlier);
+        const std::vector<float>& even = first->next().images;
+        const std::vector<float>& odd = second->next().images;
+        for (std::size_t g = 0; g < 8; ++g) {
+            const std::vector<float>& part = g % 2 == 0 ? even : odd;
+            EXPECT_TRUE(std::equal(all.begin() + static_cast<std::ptrdiff_t>(g * 16),
+                                   all.begin() + static_cast<std::ptrdiff_t>((g + 1) * 16),
+                                   part.begin() + static_cast<std::ptrdiff_t>(g / 2 * 16)))
+                << "epoch " << epoch << ", image " << g;
+        }
+    }
+}
+
+// However far ahead the threads may run, and however many there are, batches come in order.
+TEST_F(FolderSource, KeepsTheOrderOfBatchesAtAnyPrefetch) {
+    write_numbered("train", 24);
+    const std::vector<int> expected = epoch(*source(2));
+    for (const std::int64_t prefetch : {1, 2, 7, 50}) {
+        for (const std::int64_t workers : {1, 4}) {
+            settings_.prefetch = prefetch;
+            settings_.workers = workers;
+            EXPECT_EQ(epoch(*source(2)), expected)
+                << prefetch << " ahead, " << workers << " threads";
+        }
+    }
+}
+
 TEST_F(FolderSource, StopsAtAnUnreadableImage) {
     write_numbered("train", 6);
     for (const auto& file : {testing::truncated_jpeg(), testing::png(), testing::garbage()}) {
@@ -196,7 +243,7 @@ TEST_F(FolderSource, RefusesAnExtentThatNoJpegHas) {
     write_numbered("train", 6);
     const ImageIndex index = scan_image_folder(settings_);
     EXPECT_THROW(
-        static_cast<void>(make_folder_source(index, settings_, Shape{4, 2, 2}, 1, Shard{}, 1)),
+        static_cast<void>(make_image_source(index, settings_, Shape{4, 2, 2}, 1, Shard{}, 1)),
         Error);
 }
 

@@ -1,4 +1,4 @@
-#include "record/deferred_changes.hpp"
+#include "hdf5/deferred_changes.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Training batches from an image folder, shuffled anew each epoch.
+// Training batches of an index's images, shuffled anew each epoch.
 #include <cstddef>
 #include <numeric>
 #include <optional>
@@ -45,7 +45,7 @@ public:
             order_ = std::make_shared<const ImageOrder>(shard_of(epoch));
         }
         const std::int64_t first = batch % batches_per_epoch_ * batch_ + place;
-        return {order_, static_cast<std::size_t>(first), 1};
+        return {order_, static_cast<std::size_t>(first), 1, epoch_};
     }
 
 private:
@@ -68,25 +68,30 @@ private:
     std::shared_ptr<const ImageOrder> order_;
 };
 
-class FolderSource final : public BatchSource {
+class ImageSource final : public BatchSource {
 public:
-    FolderSource(const ImageIndex& index, const DataSettings& settings, Shape image,
-                 std::int64_t batch, std::int64_t iterations_per_epoch, Shard shard,
-                 std::uint64_t seed)
+    ImageSource(const ImageIndex& index, const DataSettings& settings, Shape image,
+                std::int64_t batch, std::int64_t iterations_per_epoch, Shard shard,
+                std::uint64_t seed)
         : iterations_per_epoch_(iterations_per_epoch),
           on_error_(settings.on_error),
-          index_(index),
-          image_(image),
-          workers_(settings.workers),
-          plan_{
-              batch, -1,
-              [epochs = ShardedEpochs(index.train.size(), iterations_per_epoch, batch, shard, seed),
-               replace = settings.on_error == OnError::skip](std::int64_t number,
-                                                             std::int64_t place) mutable {
-                  Candidates candidates = epochs(number, place);
-                  candidates.tries = replace ? candidates.order->size() : 1;
-                  return candidates;
-              }} {
+          images_(index.train),
+          elements_(image.elements()),
+          make_loader_(choose_loader(index, settings, PackedPart::train,
+                                     {image, ViewChooser(settings, pixels_of(image), seed),
+                                      imagenet_scaling(image.channels)})) {
+        plan_.batch_size = batch;
+        plan_.batches = -1;
+        plan_.prefetch = settings.prefetch;
+        plan_.threads = settings.workers;
+        plan_.draw = [epochs =
+                          ShardedEpochs(images_.size(), iterations_per_epoch, batch, shard, seed),
+                      replace = on_error_ == OnError::skip](std::int64_t number,
+                                                            std::int64_t place) mutable {
+            Candidates candidates = epochs(number, place);
+            candidates.tries = replace ? candidates.order->size() : 1;
+            return candidates;
+        };
         seek(0);
     }
 
@@ -94,7 +99,7 @@ public:
         LL_EXPECT(batch >= 0);
         plan_.first = batch;
         loader_.reset();  // its threads end before others begin
-        loader_.emplace(index_.root, index_.train, image_, plan_, workers_);
+        loader_.emplace(images_, make_loader_, elements_, plan_);
     }
 
     const HostBatch& next() override {
@@ -124,32 +129,30 @@ private:
     OnError on_error_;
     std::set<std::string> reported_;  // each bad file is worth one line, not one an epoch
     std::int64_t skipped_ = 0;
-    const ImageIndex& index_;
-    Shape image_;
-    std::int64_t workers_;
+    const std::vector<ImageIndex::Image>& images_;
+    std::int64_t elements_;
+    MakeLoader make_loader_;
     BatchLoader::Plan plan_;
     std::optional<BatchLoader> loader_;
 };
 
 }  // namespace
 
-std::unique_ptr<BatchSource> make_folder_source(const ImageIndex& index,
-                                                const DataSettings& settings, Shape image,
-                                                std::int64_t batch, Shard shard,
-                                                std::uint64_t seed) {
+std::unique_ptr<BatchSource> make_image_source(const ImageIndex& index,
+                                               const DataSettings& settings, Shape image,
+                                               std::int64_t batch, Shard shard,
+                                               std::uint64_t seed) {
     const auto images = static_cast<std::int64_t>(index.train.size());
-    LL_VALIDATE(image.channels == 1 || image.channels == 3, ExitCode::configuration,
-                text("images cannot have ", image.channels, " channels (JPEG files give 1 or 3)"));
     LL_VALIDATE(shard.ranks <= images, ExitCode::configuration,
                 text(shard.ranks, " ranks cannot share ", images, " images ('", index.root,
-                     "/train' has no more) use fewer ranks"));
+                     "' has no more for training) use fewer ranks"));
     const std::int64_t global_batch = shard.ranks * batch;
     LL_VALIDATE(global_batch <= images, ExitCode::configuration,
                 text("one global batch takes ", global_batch, " images, there are ", images, " (",
                      shard.ranks, " ranks x train.batch_size ", batch, "; '", index.root,
-                     "/train' has no more) use a smaller batch or fewer ranks"));
-    return std::make_unique<FolderSource>(index, settings, image, batch, images / global_batch,
-                                          shard, seed);
+                     "' has no more for training) use a smaller batch or fewer ranks"));
+    return std::make_unique<ImageSource>(index, settings, image, batch, images / global_batch,
+                                         shard, seed);
 }
 
 }  // namespace layerledger
