@@ -91,7 +91,9 @@ ImageIndex find_images(const Communicator& world, const DataSettings& settings) 
     }
     std::string scanned;
     world.agree_on_root([&] { scanned = scan_image_folder(settings).serialize(); });
-    return ImageIndex::deserialize(world.broadcast(std::move(scanned)));
+    ImageIndex images = ImageIndex::deserialize(world.broadcast(std::move(scanned)));
+    images.root = settings.root;  // each node may have its own
+    return images;
 }
 
 Network choose_network(const Experiment& experiment, const ImageIndex& images) {

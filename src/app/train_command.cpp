@@ -18,6 +18,7 @@
 #include "progress.hpp"
 #include "run_recorder.hpp"
 #include "run_setup.hpp"
+#include "stage_data.hpp"
 
 namespace layerledger {
 namespace {
@@ -69,6 +70,7 @@ OverheadRecord overhead_record(const Overhead& overhead) {
 struct Job {
     Experiment experiment;
     RankMap rank;
+    StagedData data;
     ImageIndex images;
     std::optional<Network> network;
     std::unique_ptr<Backend> backend;
@@ -76,12 +78,17 @@ struct Job {
     TrainerOptions options;
 };
 
-Job set_up(const Communicator& world, Experiment experiment) {
+/// With `dry_run` no image is moved; where some would have to be, the rest of the job is not set up.
+Job set_up(const Communicator& world, Experiment experiment, bool dry_run) {
     Job job;
     job.experiment = std::move(experiment);
     job.rank = map_rank(world);
     log::set_rank(world.rank(), job.rank.host);
-    job.images = find_images(world, job.experiment.data);
+    job.data = stage_data(world, job.rank, job.experiment, dry_run);
+    if (!job.data.is_here) {
+        return job;
+    }
+    job.images = find_images(world, job.data.settings);
     world.agree([&] {
         require_available(job.experiment);
         job.network = choose_network(job.experiment, job.images);
@@ -170,7 +177,11 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     if (!experiment) {
         return ExitCode::ok;
     }
-    Job job = set_up(world, std::move(*experiment));
+    Job job = set_up(world, std::move(*experiment), dry_run);
+    if (!job.data.is_here) {
+        log::info("nothing was staged, the images were not looked at (--dry-run)");
+        return ExitCode::ok;
+    }
     announce(job, world);
     if (dry_run) {
         log::info("nothing was trained (--dry-run)");
@@ -187,9 +198,10 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         command_line += " " + argument;
     }
-    const RunDescription description =
+    RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
+    description.staging = job.data.record;
     const RecordLayout layout(description.extents());
     Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);
 

@@ -107,7 +107,15 @@ std::vector<Setting> make_table() {
         "source", &D::source,
         Choice<DataSource>{{{"synthetic", DataSource::synthetic}, {"folder", DataSource::folder}}},
         "random images or a folder of JPEG files");
-    data.add("root", &D::root, Text{}, "folder with train/ and val/, in them one folder a class");
+    data.add("root", &D::root, Text{},
+             "folder with train/ and val/, in them one folder a class; may name $VARIABLES");
+    data.add("remote", &D::remote, Text{},
+             "where to copy root from before training: user@host:/path, rsync://host/module/path "
+             "or a folder; empty: nowhere");
+    data.add("remote_timeout_seconds", &D::remote_timeout_seconds, from_to(1, 86'400),
+             "longest silence of the remote");
+    data.add("ssh_options", &D::ssh_options, Text{},
+             "for the remote's ssh, as on its command line: -p 2222 -i FILE");
     data.add("classes", &D::classes, List{}, "folder names of the classes to use; empty: all");
     data.add("workers", &D::workers, from_to(1, 1'024), "decoding threads per rank");
     data.add("on_error", &D::on_error,

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "class_choice.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/text.hpp"
@@ -57,6 +58,8 @@ bool is_count(const std::vector<std::string>& wanted) {
                                              [](char c) { return c >= '0' && c <= '9'; });
 }
 
+}  // namespace
+
 std::vector<std::string> choose_classes(std::vector<std::string> found,
                                         std::vector<std::string> wanted) {
     if (wanted.empty()) {
@@ -85,6 +88,8 @@ std::vector<std::string> choose_classes(std::vector<std::string> found,
                 text("data.classes names one class, '", wanted[0], "' (at least two are needed)"));
     return wanted;
 }
+
+namespace {
 
 std::vector<ImageIndex::Image> list_images(const fs::path& root, const std::string& part,
                                            const std::vector<std::string>& classes) {

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <set>
 
+#include "facts.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "open_run_file.hpp"
@@ -272,6 +273,9 @@ std::vector<std::string> Check::run() {
     }
     check_variables();
     check_nothing_else();
+    for (const std::string& staging_fault : staging_faults(file_)) {
+        fault(staging_fault);
+    }
     if (faults_.empty() && committed_ > 0) {
         check_iteration_rises();
         check_sums();

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "hdf5.hpp"
 #include "layerledger/record/run_writer.hpp"
@@ -23,8 +24,13 @@ void write_fact(hdf5::File& file, std::string_view group, std::string_view name,
 void write_facts(hdf5::File& file, const OverheadRecord& overhead);
 void write_facts(hdf5::File& file, const ValidationRecord& validation);
 void write_facts(hdf5::File& file, const WallClockRecord& wall_clock);
+void write_facts(hdf5::File& file, const StagingRecord& staging);
 /// Nothing where the run had none.
 [[nodiscard]] std::optional<OverheadRecord> read_overhead(const hdf5::File& file);
 [[nodiscard]] std::optional<ValidationRecord> read_validation(const hdf5::File& file);
+[[nodiscard]] std::optional<StagingRecord> read_staging(const hdf5::File& file);
+
+/// What is wrong with the facts about staging, one sentence each; a run may have none of them.
+[[nodiscard]] std::vector<std::string> staging_faults(const hdf5::File& file);
 
 }  // namespace layerledger

@@ -25,9 +25,12 @@ struct NetworkSettings {
 };
 struct DataSettings {
     DataSource source = DataSource::synthetic;
-    std::string root;                  ///< folder with train/ and val/, one folder a class
-    std::vector<std::string> classes;  ///< which classes; empty: all
-    std::int64_t workers = 1;          ///< decoding threads per rank
+    std::string root;    ///< folder with train/ and val/, one folder a class
+    std::string remote;  ///< rsync's name of what root is a copy of; empty: nothing
+    std::int64_t remote_timeout_seconds = 120;  ///< longest silence of the remote
+    std::string ssh_options;                    ///< as on ssh's command line
+    std::vector<std::string> classes;           ///< which classes; empty: all
+    std::int64_t workers = 1;                   ///< decoding threads per rank
     OnError on_error = OnError::abort;
 };
 struct TrainSettings {

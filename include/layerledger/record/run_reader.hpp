@@ -59,6 +59,7 @@ struct RunSummary {
     std::int64_t dropped_spans = 0;  ///< whose time is missing everywhere
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
+    std::optional<StagingRecord> staging;
 };
 
 /// Throws Error: input_missing where there is no such file, bad_data where it is no run file or of
