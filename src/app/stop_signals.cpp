@@ -15,7 +15,10 @@ StopSignals::StopSignals() {
     note.sa_handler = [](int signal) { caught_signal = signal; };
     note.sa_flags = SA_RESTART;
     for (std::size_t i = 0; i < signals.size(); ++i) {
-        sigaction(signals.at(i), &note, &before_.at(i));
+        sigaction(signals.at(i), nullptr, &before_.at(i));
+        if (before_.at(i).sa_handler != SIG_IGN) {  // nohup means what it says
+            sigaction(signals.at(i), &note, nullptr);
+        }
     }
 }
 

@@ -52,9 +52,9 @@ std::string cause_of(const Failure& failure) {
         if (contains(line, "No space left") || contains(line, "Disk quota exceeded")) {
             return line;
         }
-        const bool follows = is_last_word(line) ||
-                             contains(line, "connection unexpectedly closed") ||
-                             contains(line, "Broken pipe");
+        const bool follows =
+            is_last_word(line) || contains(line, "connection unexpectedly closed") ||
+            contains(line, "Broken pipe") || contains(line, "read error: Connection reset");
         (follows ? last : cause) = line;
     }
     if (cause.empty()) {

@@ -154,9 +154,10 @@ std::optional<Failure> Stage::rsync(ChildCommand command,
         case ChildEnd::Cause::silent:
             throw Error(ExitCode::input_missing,
                         text("cannot stage ", remote_.base, " into '", settings_.root,
-                             "': rsync gave no sign of life for ",
+                             "': the remote has fallen silent (rsync said nothing for ",
                              duration_text(std::chrono::duration<double>(patience()).count()),
-                             " (it was ended) look at the remote and at the disk of data.root"));
+                             " and was ended) start again to go on where it stopped; "
+                             "data.remote_timeout_seconds is the patience"));
         case ChildEnd::Cause::killed:
             throw Error(ExitCode::internal, text("rsync was ended from outside (signal ", end.code,
                                                  ") start again to go on where it stopped"));

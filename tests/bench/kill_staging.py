@@ -102,6 +102,7 @@ class Trials:
         assert not self.run_file.exists(), "training began"
         refused = self.run("", self.root)
         assert refused.returncode == 65, (kind, refused.returncode, refused.stderr)
+        assert "part of a set" in refused.stderr, (kind, refused.stderr)
         losses, staged = self.losses(self.run(remote, self.root))
         assert np.array_equal(losses, wanted), (kind, losses, wanted)
         subprocess.run(["rm", "-r", self.root], check=True)
@@ -121,7 +122,7 @@ def main():
         write_set(folder / "set")
         trials = Trials(chosen.program, folder, random.Random(chosen.seed))
         wanted, _ = trials.losses(trials.run("", folder / "set"))
-        with RsyncDaemon(folder / "daemon", folder / "set", kib_per_second=500) as daemon:
+        with RsyncDaemon(folder / "daemon", folder / "set", kib_per_second=200) as daemon:
             results = [trials.trial(daemon.url, wanted) for _ in range(chosen.trials)]
     kinds, staged = zip(*results)
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))

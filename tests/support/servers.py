@@ -89,7 +89,7 @@ class RsyncDaemon(Server):
         port = free_port()
         config = folder / "rsyncd.conf"
         owner = f"uid = {os.getuid()}\ngid = {os.getgid()}\n" if os.getuid() == 0 else ""
-        config.write_text(f"use chroot = no\n{owner}pid file = {folder}/rsyncd.pid\n"
+        config.write_text(f"use chroot = no\n{owner}"
                           f"[set]\npath = {module}\nread only = yes\n")
         limit = [f"--bwlimit={kib_per_second}"] if kib_per_second else []
         super().__init__(["rsync", "--daemon", "--no-detach", "--log-file=/dev/stdout",
@@ -99,7 +99,9 @@ class RsyncDaemon(Server):
 
     def connections(self):
         """How often somebody asked for the module."""
-        return sum("rsync on set" in line for line in self.log().splitlines())
+        # As versions before and after 3.5 put it.
+        return sum("rsync on set" in line or "access on module set" in line
+                   for line in self.log().splitlines())
 
 
 class SshServer(Server):

@@ -302,9 +302,9 @@ class WrongInput(StagingTest):
         self.assertEqual(self.staged(), [])
 
     def test_wrong_path(self):
-        self.assert_refused(self.stage(f"{self.daemon().url}/deeper"), MISSING, "no such folder",
-                            "data.remote")
-        self.assert_refused(self.stage(self.daemon().url + "s"), MISSING, "no such module")
+        url = self.daemon().url
+        self.assert_refused(self.stage(f"{url}/deeper"), MISSING, "no such folder", "data.remote")
+        self.assert_refused(self.stage(url + "s"), MISSING, "no such module")
         self.assert_refused(self.stage(self.folder / "nowhere"), MISSING, "no such folder",
                             "nowhere")
 
@@ -353,15 +353,17 @@ class WrongInput(StagingTest):
 
     def test_settings_that_make_no_sense_together(self):
         self.assert_refused(self.stage(self.set, data__source="synthetic"), CONFIGURATION,
-                            "synthetic")
+                            "data.source")
         self.assert_refused(self.stage(self.set, data__root=""), CONFIGURATION, "data.root")
         self.assert_refused(self.stage("ftp://node/set"), CONFIGURATION, "rsync://")
 
     def test_rsync_is_not_installed(self):
-        nothing = self.folder / "nothing"
-        nothing.mkdir()
-        self.assert_refused(self.stage(self.set, environment={"PATH": str(nothing)}), UNAVAILABLE,
-                            "install rsync")
+        command = self.command(2, self.settings(self.set))
+        command.insert(command.index(PROGRAM), f"PATH={self.folder}")  # mpirun adds to its own
+        command.insert(command.index(PROGRAM) - 1, "/usr/bin/env")
+        result = subprocess.run(command, timeout=60, stdin=subprocess.DEVNULL, capture_output=True,
+                                text=True)
+        self.assert_refused(result, UNAVAILABLE, "install rsync")
 
 
 if __name__ == "__main__":

@@ -120,6 +120,12 @@ TEST(Explain, TellsCausesApart) {
                         "rsync: [sender] change_dir \"/data/train\" failed: No such file or "
                         "directory (2)",
                         "no such folder");
+    const std::string gone =
+        "rsync: [sender] change_dir \"x\" (in set) failed: No such file or "
+        "directory (2)";
+    expect_explained(23,
+                     {gone, end, "rsync: [Receiver] read error: Connection reset by peer (104)"},
+                     ExitCode::input_missing, gone, "no such folder");
     expect_remote_fault(5, "@ERROR: Unknown module 'data'", "no such module");
     expect_remote_fault(127, "bash: line 1: rsync: command not found", "has no rsync");
 

@@ -155,6 +155,17 @@ TEST_F(StagingTest, ACountMeansTheRemotesFirstClasses) {
     EXPECT_THAT(stage_it().classes, ElementsAre("cat", "dog"));
 }
 
+TEST_F(StagingTest, TakesNamesByTheLetter) {
+    for (const char* name : {"a\\b", "b*r", "bar", "x[1]", "x1", "what?", "do g", "Wäsche"}) {
+        write(remote() / "train" / name / "1.jpg", name);
+    }
+    settings_.classes = {"a\\b", "b*r", "x[1]", "what?", "do g", "Wäsche"};
+    static_cast<void>(stage_it());
+    EXPECT_THAT(files(), ElementsAre("names.txt", "train/Wäsche/1.jpg", "train/a\\b/1.jpg",
+                                     "train/b*r/1.jpg", "train/do g/1.jpg", "train/what?/1.jpg",
+                                     "train/x[1]/1.jpg", "val/flat.jpg"));
+}
+
 TEST_F(StagingTest, FindsKagglesTree) {
     const fs::path kaggle = fs::path(folder_.path("")) / "kaggle";
     write(kaggle / "ILSVRC/Data/CLS-LOC/train/cat/1.jpg", "1");
