@@ -78,7 +78,7 @@ struct Job {
     TrainerOptions options;
 };
 
-/// With `dry_run` no image is moved; where some would have to be, the rest of the job is not set up.
+/// With `dry_run` no image is moved; where some would have to be, nothing else is set up.
 Job set_up(const Communicator& world, Experiment experiment, bool dry_run) {
     Job job;
     job.experiment = std::move(experiment);

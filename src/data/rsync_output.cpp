@@ -71,7 +71,7 @@ struct Diagnosis {
     std::string_view advice;
 };
 
-constexpr std::array<Diagnosis, 21> diagnoses{{
+constexpr std::array<Diagnosis, 24> diagnoses{{
     {"No space left", ExitCode::cannot_create, "the disk of data.root is full",
      "make room, choose fewer data.classes, or another data.root"},
     {"Disk quota exceeded", ExitCode::cannot_create, "the quota at data.root is used up",
@@ -111,6 +111,12 @@ constexpr std::array<Diagnosis, 21> diagnoses{{
     {"getaddrinfo", ExitCode::input_missing, "the remote host is not known", "look at data.remote"},
     {"Connection refused", ExitCode::input_missing, "the remote host takes no connection",
      "look at data.remote, its port, and whether the server runs"},
+    {"timed out", ExitCode::input_missing, "the remote host cannot be reached",
+     "look at data.remote and the network"},
+    {"No route to host", ExitCode::input_missing, "the remote host cannot be reached",
+     "look at data.remote and the network"},
+    {"Network is unreachable", ExitCode::input_missing, "the remote host cannot be reached",
+     "look at data.remote and the network"},
     {"failed to connect", ExitCode::input_missing, "the remote host cannot be reached",
      "look at data.remote and the network"},
 }};

@@ -110,6 +110,7 @@ TEST(Explain, TellsCausesApart) {
                         "no connection");
     expect_remote_fault(255, "ssh: Could not resolve hostname node: Name or service not known",
                         "not known");
+    expect_remote_fault(255, "Connection to 10.0.0.1 port 22 timed out", "cannot be reached");
     expect_remote_fault(255, "Host key verification failed.", "key is not known");
     expect_remote_fault(255, "ann@node: Permission denied (publickey).", "refuses the login");
     expect_remote_fault(23,
