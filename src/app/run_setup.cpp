@@ -80,7 +80,11 @@ ImageIndex find_images(const Communicator& world, const DataSettings& settings) 
                                                          : scan_image_folder(settings))
                       .serialize();
     });
-    return ImageIndex::deserialize(world.broadcast(std::move(scanned)));
+    ImageIndex images = ImageIndex::deserialize(world.broadcast(std::move(scanned)));
+    if (settings.source == DataSource::folder) {
+        images.root = settings.root;  // each node may have its own
+    }
+    return images;
 }
 
 Network choose_network(const Experiment& experiment, const ImageIndex& images) {

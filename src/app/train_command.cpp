@@ -159,7 +159,11 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     world.set_deadline(setup_deadline);
     log::keep_for_file();
     reset_peak_memory();
-    TrainingJob job = set_up(world, experiment);
+    TrainingJob job = set_up(world, experiment, dry_run);
+    if (!job.data_is_here) {
+        log::info("nothing was staged, the images were not looked at (--dry-run)");
+        return ExitCode::ok;
+    }
     announce(job, world);
     const std::string path = run_file_path(job.experiment);
     const std::vector<Fact> identity = training_identity(job.experiment, *job.network, job.images,
@@ -185,6 +189,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
                      collective->name(), job.rank, world, clock, command_line);
+    description.staging = job.staging;
     describe_images(description, job.images, path);
     const RecordLayout layout(description.extents());
     Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);

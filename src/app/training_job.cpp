@@ -3,15 +3,22 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "run_setup.hpp"
+#include "stage_data.hpp"
 
 namespace layerledger {
 
-TrainingJob set_up(const Communicator& world, const Experiment& experiment) {
+TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool dry_run) {
     TrainingJob job;
     job.experiment = experiment;
     job.rank = map_rank(world);
     log::set_rank(world.rank(), job.rank.host);
-    job.images = find_images(world, job.experiment.data);
+    const StagedData staged = stage_data(world, job.rank, job.experiment, dry_run);
+    job.data_is_here = staged.is_here;
+    job.staging = staged.record;
+    if (!staged.is_here) {
+        return job;
+    }
+    job.images = find_images(world, staged.settings);
     world.agree([&] {
         require_available(job.experiment);
         job.network = choose_network(job.experiment, job.images);

@@ -10,6 +10,7 @@
 #include "layerledger/data/batch_source.hpp"
 #include "layerledger/device/backend.hpp"
 #include "layerledger/network/network.hpp"
+#include "layerledger/record/run_description.hpp"
 #include "layerledger/train/trainer.hpp"
 
 namespace layerledger {
@@ -18,6 +19,8 @@ namespace layerledger {
 struct TrainingJob {
     Experiment experiment;
     RankMap rank;
+    bool data_is_here = true;              ///< false: images are to be staged, and nothing else is set up
+    std::optional<StagingRecord> staging;  ///< nothing where data.remote is not set
     ImageIndex images;
     std::optional<Network> network;
     std::unique_ptr<Backend> backend;
@@ -25,8 +28,9 @@ struct TrainingJob {
     TrainerOptions options;
 };
 
-/// Collective. Throws AgreedError for what cannot be trained here.
-[[nodiscard]] TrainingJob set_up(const Communicator& world, const Experiment& experiment);
+/// Collective. Throws AgreedError for what cannot be trained here. With `dry_run` no image is moved.
+[[nodiscard]] TrainingJob set_up(const Communicator& world, const Experiment& experiment,
+                                 bool dry_run);
 
 /// One line on what is about to be trained, and where.
 void announce(const TrainingJob& job, const Communicator& world);

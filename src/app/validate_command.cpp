@@ -11,6 +11,7 @@
 #include "layerledger/train/validation.hpp"
 #include "mpi_command.hpp"
 #include "run_setup.hpp"
+#include "stage_data.hpp"
 
 namespace layerledger {
 namespace {
@@ -90,7 +91,8 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
     log::set_rank(world.rank(), rank.host);
     std::optional<Checkpoint> checkpoint;
     world.agree_on_root([&] { checkpoint = read_checkpoint(path); });
-    const ImageIndex images = find_images(world, experiment->data);
+    const StagedData staged = stage_data(world, rank, *experiment, false);
+    const ImageIndex images = find_images(world, staged.settings);
     std::optional<Network> network;
     std::unique_ptr<Backend> backend;
     TrainerState state;

@@ -117,7 +117,15 @@ std::vector<Setting> make_table() {
                                  {"packed", DataSource::packed}}},
              "random images, a folder of JPEG files, or a file that 'layerledger pack' made");
     data.add("root", &D::root, Text{},
-             "folder with train/ and val/, in them one folder a class; or Kaggle's ImageNet tree");
+             "folder with train/ and val/, in them one folder a class; or Kaggle's ImageNet tree; may "
+             "name $VARIABLES");
+    data.add("remote", &D::remote, Text{},
+             "where to copy root from before training: user@host:/path, rsync://host/module/path "
+             "or a folder; empty: nowhere");
+    data.add("remote_timeout_seconds", &D::remote_timeout_seconds, from_to(1, 86'400),
+             "longest silence of the remote");
+    data.add("ssh_options", &D::ssh_options, Text{},
+             "for the remote's ssh, as on its command line: -p 2222 -i FILE");
     data.add("file", &D::file, Text{}, "packed: the file");
     data.add("classes", &D::classes, List{},
              "names of the classes to use, a file of names, or how many of the first; empty: all");

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "class_choice.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/text.hpp"

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "event_table.hpp"
+#include "facts.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "open_run_file.hpp"
@@ -312,6 +313,9 @@ std::vector<std::string> Check::run() {
         fault(event_fault);
     }
     check_labels();
+    for (const std::string& staging_fault : staging_faults(file_)) {
+        fault(staging_fault);
+    }
     if (faults_.empty() && committed_ > 0) {
         check_iteration_rises();
         check_sums();

@@ -57,6 +57,18 @@ constexpr std::array<NumberFact<WallClockRecord>, 3> wall_clock_facts{{
     {"paused", "us", "part of elapsed that is in no iteration", &WallClockRecord::paused_us},
 }};
 
+constexpr std::array<NumberFact<StagingRecord>, 7> staging_facts{{
+    {"seconds", "s", "time that staging took before training, on the slowest node",
+     &StagingRecord::seconds},
+    {"files", "1", "files transferred, to the node that got most", &StagingRecord::files},
+    {"bytes", "byte", "bytes of the files transferred, to the node that got most",
+     &StagingRecord::bytes},
+    {"set_files", "1", "files in the set on each node", &StagingRecord::set_files},
+    {"set_bytes", "byte", "bytes in the set on each node", &StagingRecord::set_bytes},
+    {"nodes", "1", "nodes with a set", &StagingRecord::nodes},
+    {"skipped_nodes", "1", "nodes that were up to date", &StagingRecord::skipped_nodes},
+}};
+
 /// As few digits as read back; empty where there is no value.
 std::string shortest(double value) {
     return std::isnan(value) ? std::string() : CsvText().number(value).str();
@@ -172,12 +184,44 @@ std::optional<TwinRecord> read_twin(const hdf5::File& file) {
     return read_all(file, "twin", twin_facts);
 }
 
+void write_facts(hdf5::File& file, const StagingRecord& staging) {
+    write_all(file, "staging", staging_facts, staging);
+}
+
 std::optional<OverheadRecord> read_overhead(const hdf5::File& file) {
     return read_all(file, "overhead", overhead_facts);
 }
 
 std::optional<ValidationRecord> read_validation(const hdf5::File& file) {
     return read_all(file, "validation", validation_facts);
+}
+
+std::optional<StagingRecord> read_staging(const hdf5::File& file) {
+    return read_all(file, "staging", staging_facts);
+}
+
+std::vector<std::string> staging_faults(const hdf5::File& file) {
+    std::vector<std::string> faults;
+    if (!file.contains("/staging")) {
+        return faults;
+    }
+    for (const NumberFact<StagingRecord>& fact : staging_facts) {
+        const std::string path = path_of("staging", fact.name);
+        const bool is_whole_number = fact.member.index() == 1;
+        const hdf5::Element wanted =
+            is_whole_number ? hdf5::Element::int64 : hdf5::Element::float64;
+        if (!file.contains(path)) {
+            faults.push_back(text(path, " is missing"));
+        } else if (file.element(path) != wanted || !file.extent(path).empty()) {
+            faults.push_back(text(path, " is no ", is_whole_number ? "integer" : "number"));
+        } else if (file.text_attribute(path, "units") != fact.units) {
+            faults.push_back(text(path, " has not the units '", fact.units, "'"));
+        } else if (is_whole_number ? file.read<std::int64_t>(path).at(0) < 0
+                                   : !(file.read<double>(path).at(0) >= 0)) {
+            faults.push_back(text(path, " is negative"));
+        }
+    }
+    return faults;
 }
 
 }  // namespace layerledger

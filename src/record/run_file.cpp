@@ -58,6 +58,9 @@ void write_groups(hdf5::File& file, const RunDescription& description) {
         write_fact(file, "network", name, value);
     }
     create_event_tables(file);
+    if (description.staging) {
+        write_facts(file, *description.staging);
+    }
     write_fact(file, "config", "text", description.config_text);
     for (const SettingText& setting : description.settings) {
         write_fact(file, "config", setting.key, setting.value);

@@ -95,6 +95,6 @@ void create(hdf5::File& file, const Variable& variable, const hdf5::Extent& exte
 inline constexpr std::array<std::string_view, 6> fact_groups{
     "provenance", "config", "network", "validation", "overhead", "wall_clock"};
 /// Groups that only some runs have.
-inline constexpr std::array<std::string_view, 1> optional_fact_groups{"twin"};
+inline constexpr std::array<std::string_view, 2> optional_fact_groups{"staging", "twin"};
 
 }  // namespace layerledger::schema

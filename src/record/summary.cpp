@@ -255,6 +255,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.overhead = read_overhead(file);
     summary.validation = read_validation(file);
     summary.twin = read_twin(file);
+    summary.staging = read_staging(file);
 
     for (std::string& host : file.read<std::string>("hostname")) {
         summary.rank.push_back({std::move(host), no_value, no_value});

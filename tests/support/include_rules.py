@@ -53,7 +53,7 @@ ONE_FILE = {"HDF5": "src/hdf5/file.cpp", "libjpeg-turbo": "src/data/jpeg_decoder
 # C++ headers have no suffix; of C's, these are the operating system's and the processor's.
 STANDARD = re.compile(r"[a-z_]+")
 SYSTEM = re.compile(
-    r"(dlfcn|fcntl|immintrin|netdb|poll|pthread|pwd|sched|signal|termios|unistd|xmmintrin)\.h"
+    r"(dlfcn|fcntl|immintrin|netdb|poll|pthread|pwd|sched|signal|spawn|termios|unistd|xmmintrin)\.h"
     r"|(sys|arpa|netinet|linux)/[a-z_]+\.h")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

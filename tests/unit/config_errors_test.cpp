@@ -181,5 +181,11 @@ TEST(WrongCombination, OfImagesInAFolderWithoutTheFolder) {
               "that holds train/ and val/");
 }
 
+TEST(WrongCombination, OfARemoteForImagesThatComeFromNowhere) {
+    EXPECT_EQ(complaint_about({"--data.remote", "node:/set"}),
+              "78: data.remote is set, but data.source is not folder (command line); set "
+              "data.source = folder, or unset data.remote");
+}
+
 }  // namespace
 }  // namespace layerledger

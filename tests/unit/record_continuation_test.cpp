@@ -6,7 +6,7 @@
 #include "layerledger/record/run_reader.hpp"
 #include "layerledger/record/run_writer.hpp"
 #include "record/event_table.hpp"
-#include "record/hdf5.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "support/sample_run.hpp"
 #include "support/temporary_folder.hpp"
 

@@ -29,6 +29,9 @@ struct DataSettings {
     DataSource source = DataSource::synthetic;
     std::string root;                  ///< folder with train/ and val/, or Kaggle's tree
     std::string file;                  ///< packed images
+    std::string remote;                ///< rsync's name of what root is a copy of; empty: nothing
+    std::int64_t remote_timeout_seconds = 120;  ///< longest silence of the remote
+    std::string ssh_options;                    ///< as on ssh's command line
     std::vector<std::string> classes;  ///< names, a file of names or the first so many; empty: all
     std::string val_labels;   ///< labels of a val/ without class folders; empty: found in root
     std::string class_names;  ///< readable names of the classes; empty: found in root

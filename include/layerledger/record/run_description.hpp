@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +59,17 @@ struct LabelDescription {
     std::string val_list;    ///< empty where there is no validation
 };
 
+/// How the images came onto the nodes, before training.
+struct StagingRecord {
+    double seconds = 0;              ///< on the node that took longest
+    std::int64_t files = 0;          ///< transferred to the node that got most
+    std::int64_t bytes = 0;          ///< the same in bytes
+    std::int64_t set_files = 0;      ///< in the set on each node
+    std::int64_t set_bytes = 0;
+    std::int64_t nodes = 0;
+    std::int64_t skipped_nodes = 0;  ///< nodes that were up to date
+};
+
 /// A name and a text, as in /provenance.
 using Fact = std::pair<std::string, std::string>;
 
@@ -78,6 +90,7 @@ struct RunDescription {
     std::vector<BucketDescription> buckets;
     std::vector<RankDescription> ranks;
     LabelDescription labels;  ///< without classes where images are synthetic
+    std::optional<StagingRecord> staging;  ///< nothing where data.remote is not set
 
     [[nodiscard]] Extents extents() const noexcept {
         return {layers.size(), level == Level::op ? ops.size() : 0, buckets.size()};

@@ -72,6 +72,7 @@ struct RunSummary {
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
     std::optional<TwinRecord> twin;
+    std::optional<StagingRecord> staging;
 };
 
 /// Which run a file is of, and how far that came.

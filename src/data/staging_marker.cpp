@@ -1,0 +1,166 @@
+#include "staging_marker.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger {
+namespace {
+
+constexpr std::string_view first_line = "layerledger staging 1";
+
+std::string marker_path(const std::string& root) {
+    return root + "/.layerledger-staged";
+}
+
+Error cannot_write(const std::string& path) {
+    return {ExitCode::cannot_create, text("cannot write '", path, "' (", std::strerror(errno),
+                                          ") choose a data.root that can be written")};
+}
+
+/// One fact a line, in words; a class on each line to the end.
+std::string to_text(const StagingMarker& marker) {
+    std::string out =
+        text(first_line, "\n", marker.is_whole ? "whole" : "begun", "\n", marker.remote, "\n",
+             marker.files, " ", marker.bytes, " ", marker.digest, "\n");
+    for (const std::string& name : marker.classes) {
+        out += name + "\n";
+    }
+    return out + "\n";  // the empty line says that nothing is cut off
+}
+
+StagingMarker from_text(std::istream& in) {
+    StagingMarker marker;
+    std::string line;
+    std::string state;
+    if (!std::getline(in, line) || line != first_line || !std::getline(in, state) ||
+        !std::getline(in, marker.remote) || !std::getline(in, line)) {
+        return {};
+    }
+    std::istringstream numbers(line);
+    bool ends = false;
+    while (!ends && std::getline(in, line)) {
+        ends = line.empty();
+        if (!ends) {
+            marker.classes.push_back(line);
+        }
+    }
+    const bool has_numbers(numbers >> marker.files >> marker.bytes >> marker.digest);
+    marker.is_whole = state == "whole" && has_numbers && ends;
+    return marker;
+}
+
+void write_durably(const std::string& path, const std::string& content) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        throw cannot_write(path);
+    }
+    const bool is_written =
+        ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
+        ::fsync(fd) == 0;
+    const int reason = is_written ? 0 : errno;
+    ::close(fd);
+    if (!is_written) {
+        ::unlink(path.c_str());
+        errno = reason;
+        throw cannot_write(path);
+    }
+}
+
+/// When the marker was touched last; 0 where there is none.
+std::int64_t touched_ns(const std::string& root) {
+    struct stat found {};
+    if (::stat(marker_path(root).c_str(), &found) != 0) {
+        return 0;
+    }
+    return std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+std::optional<StagingMarker> read_marker(const std::string& root) {
+    std::ifstream file(marker_path(root));
+    if (!file.is_open()) {
+        return {};
+    }
+    return from_text(file);
+}
+
+void write_marker(const std::string& root, const StagingMarker& marker) {
+    const std::string path = marker_path(root);
+    const std::string part = path + ".part";
+    const int folder = ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) {
+        throw cannot_write(path);
+    }
+    try {
+        if (marker.is_whole && ::syncfs(folder) != 0) {  // first the files, then the word for them
+            throw cannot_write(path);
+        }
+        write_durably(part, to_text(marker));
+        if (::rename(part.c_str(), path.c_str()) != 0) {
+            throw cannot_write(path);
+        }
+        ::fsync(folder);  // not every file system can
+    } catch (...) {
+        ::close(folder);
+        throw;
+    }
+    ::close(folder);
+}
+
+void touch_marker(const std::string& root) noexcept {
+    ::utimensat(AT_FDCWD, marker_path(root).c_str(), nullptr, 0);
+}
+
+RootLock::RootLock(const std::string& root, std::chrono::seconds patience,
+                   const std::function<void()>& waiting, const std::function<bool()>& stop) {
+    using Clock = std::chrono::steady_clock;
+    const std::string path = root + "/.layerledger-staging.lock";
+    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd_ < 0) {
+        throw cannot_write(path);
+    }
+    auto alive = Clock::now();
+    std::int64_t touched = touched_ns(root);
+    bool is_told = false;
+    // Some network file systems have no locks; there, care is the users'.
+    while (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
+        if (!is_told) {
+            waiting();
+            is_told = true;
+        }
+        const std::int64_t now = touched_ns(root);
+        if (now != touched) {
+            touched = now;
+            alive = Clock::now();
+        }
+        const bool is_stopped = stop();
+        if (is_stopped || Clock::now() - alive > patience) {
+            ::close(fd_);
+            throw is_stopped
+                ? Error(ExitCode::interrupted, "staging was stopped")
+                : Error(ExitCode::cannot_create,
+                        text("another process has been staging into '", root, "' for ",
+                             duration_text(std::chrono::duration<double>(patience).count()),
+                             " without a sign of life; end it, or choose another data.root"));
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+}
+
+RootLock::~RootLock() {
+    ::close(fd_);
+}
+
+}  // namespace layerledger

@@ -1,0 +1,325 @@
+// Staging from a folder of this machine, by the rsync of this machine.
+#include "layerledger/data/staging.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <optional>
+
+#include "data/staging_marker.hpp"
+#include "layerledger/base/error.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace layerledger {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+ExitCode code_of(const std::function<void()>& step) {
+    try {
+        step();
+    } catch (const Error& error) {
+        return error.code();
+    }
+    return ExitCode::ok;
+}
+
+TEST(ExpandEnvironment, ReplacesVariables) {
+    ::setenv("LL_DISK", "/disk", 1);
+    ::setenv("LL_EMPTY", "", 1);
+    ::unsetenv("LL_UNSET");
+    const auto expand = [](const std::string& path) {
+        return expand_environment(path, "data.root");
+    };
+    EXPECT_EQ(expand("$LL_DISK/set"), "/disk/set");
+    EXPECT_EQ(expand("/a/${LL_DISK}b$LL_DISK"), "/a//diskb/disk");
+    EXPECT_EQ(expand("/plain"), "/plain");
+    EXPECT_EQ(expand("/a$/b$"), "/a$/b$");
+    EXPECT_EQ(expand("/${LL_DISK"), "/${LL_DISK");
+    EXPECT_EQ(expand(""), "");
+    for (const char* path : {"$LL_UNSET/x", "${LL_EMPTY}"}) {
+        EXPECT_EQ(code_of([&] { static_cast<void>(expand(path)); }), ExitCode::configuration);
+    }
+}
+
+class StagingTest : public ::testing::Test {
+protected:
+    StagingTest() {
+        if (std::system("rsync --version >/dev/null 2>&1") != 0) {  // NOLINT: no other thread runs
+            is_skipped_ = true;
+            return;
+        }
+        for (const char* name :
+             {"train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg", "train/fox/1.jpg",
+              "val/cat/1.jpg", "val/fox/1.jpg", "val/flat.jpg", "names.txt", "other.bin",
+              "train/cat/deeper/1.jpg"}) {
+            write(remote() / name, name);
+        }
+        settings_.remote = remote();
+        settings_.root = root();
+        settings_.classes = {"cat", "dog"};
+        settings_.remote_timeout_seconds = 20;
+    }
+    void SetUp() override {
+        if (is_skipped_) {
+            GTEST_SKIP() << "there is no rsync";
+        }
+    }
+
+    [[nodiscard]] fs::path remote() const { return fs::path(folder_.path("")) / "remote"; }
+    [[nodiscard]] fs::path root() const { return fs::path(folder_.path("")) / "disk" / "set"; }
+    static void write(const fs::path& path, const std::string& content) {
+        fs::create_directories(path.parent_path());
+        std::ofstream(path) << content;
+    }
+    StagedSet stage_it(bool only_look = false) {
+        StagingProgress progress;
+        return stage({settings_, only_look}, progress, {});
+    }
+    [[nodiscard]] std::vector<std::string> files() const {
+        std::vector<std::string> names;
+        for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root())) {
+            if (entry.is_regular_file() && !entry.path().filename().native().starts_with('.')) {
+                names.push_back(fs::relative(entry.path(), root()).native());
+            }
+        }
+        std::sort(names.begin(), names.end());
+        return names;
+    }
+
+    testing::TemporaryFolder folder_;
+    DataSettings settings_;
+    bool is_skipped_ = false;
+};
+
+TEST_F(StagingTest, BringsTheChosenClassesOnly) {
+    const StagedSet set = stage_it();
+    EXPECT_THAT(set.classes, ElementsAre("cat", "dog"));
+    EXPECT_THAT(files(), ElementsAre("names.txt", "train/cat/1.jpg", "train/cat/2.jpg",
+                                     "train/dog/1.jpg", "val/cat/1.jpg", "val/flat.jpg"));
+    EXPECT_EQ(set.files, 6);
+    EXPECT_EQ(set.transferred_files, 6);
+    EXPECT_GT(set.bytes, 60);
+    EXPECT_EQ(set.transferred_bytes, set.bytes);
+    require_whole(root());
+}
+
+TEST_F(StagingTest, DoesNothingWhereTheRootIsUpToDate) {
+    const StagedSet first = stage_it();
+    const auto marked = fs::last_write_time(root() / ".layerledger-staged");
+    const StagedSet second = stage_it();
+    EXPECT_EQ(second.transferred_files, 0);
+    EXPECT_EQ(second.files, first.files);
+    EXPECT_EQ(second.digest, first.digest);
+    EXPECT_EQ(fs::last_write_time(root() / ".layerledger-staged"), marked);
+}
+
+TEST_F(StagingTest, BringsWhatIsNewAndRemovesWhatIsGone) {
+    static_cast<void>(stage_it());
+    write(remote() / "train/cat/3.jpg", "new");
+    fs::remove(remote() / "train/dog/1.jpg");
+    write(remote() / "train/dog/2.jpg", "other");
+    const StagedSet set = stage_it();
+    EXPECT_EQ(set.transferred_files, 2);
+    EXPECT_THAT(files(),
+                ElementsAre("names.txt", "train/cat/1.jpg", "train/cat/2.jpg", "train/cat/3.jpg",
+                            "train/dog/2.jpg", "val/cat/1.jpg", "val/flat.jpg"));
+}
+
+TEST_F(StagingTest, RepairsALocalLoss) {
+    static_cast<void>(stage_it());
+    fs::remove(root() / "train/cat/1.jpg");
+    EXPECT_EQ(stage_it().transferred_files, 1);
+    EXPECT_TRUE(fs::exists(root() / "train/cat/1.jpg"));
+}
+
+TEST_F(StagingTest, OtherClassesComeAndTheOldOnesStay) {
+    static_cast<void>(stage_it());
+    settings_.classes = {"cat", "fox"};
+    const StagedSet set = stage_it();
+    EXPECT_THAT(set.classes, ElementsAre("cat", "fox"));
+    EXPECT_EQ(set.transferred_files, 2);
+    EXPECT_TRUE(fs::exists(root() / "train/dog/1.jpg"));
+}
+
+TEST_F(StagingTest, ACountMeansTheRemotesFirstClasses) {
+    settings_.classes = {"2"};
+    EXPECT_THAT(stage_it().classes, ElementsAre("cat", "dog"));
+}
+
+TEST_F(StagingTest, TakesNamesByTheLetter) {
+    for (const char* name : {"a\\b", "b*r", "bar", "x[1]", "x1", "what?", "do g", "Wäsche"}) {
+        write(remote() / "train" / name / "1.jpg", name);
+    }
+    settings_.classes = {"a\\b", "b*r", "x[1]", "what?", "do g", "Wäsche"};
+    static_cast<void>(stage_it());
+    EXPECT_THAT(files(), ElementsAre("names.txt", "train/Wäsche/1.jpg", "train/a\\b/1.jpg",
+                                     "train/b*r/1.jpg", "train/do g/1.jpg", "train/what?/1.jpg",
+                                     "train/x[1]/1.jpg", "val/flat.jpg"));
+}
+
+TEST_F(StagingTest, FindsKagglesTree) {
+    const fs::path kaggle = fs::path(folder_.path("")) / "kaggle";
+    write(kaggle / "ILSVRC/Data/CLS-LOC/train/cat/1.jpg", "1");
+    write(kaggle / "ILSVRC/Data/CLS-LOC/train/dog/1.jpg", "2");
+    write(kaggle / "ILSVRC/Data/CLS-LOC/train/fox/1.jpg", "2");
+    write(kaggle / "ILSVRC/Data/CLS-LOC/val/flat.jpg", "3");
+    write(kaggle / "ILSVRC/Annotations/1.xml", "4");
+    write(kaggle / "LOC_val_solution.csv", "5");
+    settings_.remote = kaggle;
+    static_cast<void>(stage_it());
+    EXPECT_THAT(files(), ElementsAre("ILSVRC/Data/CLS-LOC/train/cat/1.jpg",
+                                     "ILSVRC/Data/CLS-LOC/train/dog/1.jpg",
+                                     "ILSVRC/Data/CLS-LOC/val/flat.jpg", "LOC_val_solution.csv"));
+}
+
+TEST_F(StagingTest, FollowsLinks) {
+    fs::create_symlink(remote() / "train/fox", remote() / "train/linked");
+    settings_.classes = {"cat", "linked"};
+    static_cast<void>(stage_it());
+    EXPECT_TRUE(fs::is_regular_file(root() / "train/linked/1.jpg"));
+    EXPECT_FALSE(fs::is_symlink(root() / "train/linked"));
+}
+
+TEST_F(StagingTest, LookingChangesNothing) {
+    const StagedSet found = stage_it(/*only_look=*/true);
+    EXPECT_FALSE(found.is_whole);
+    EXPECT_EQ(found.transferred_files, 6);
+    EXPECT_FALSE(fs::exists(root()));
+    static_cast<void>(stage_it());
+    EXPECT_TRUE(stage_it(/*only_look=*/true).is_whole);
+}
+
+TEST_F(StagingTest, NeverTakesOverAFolderThatItDidNotMake) {
+    write(root() / "train/cat/precious.jpg", "mine");
+    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::cannot_create);
+    EXPECT_THAT(files(), ElementsAre("train/cat/precious.jpg"));
+}
+
+TEST_F(StagingTest, RefusesClassesThatAreNotThereAndBeginsNothing) {
+    settings_.classes = {"cat", "dogg"};
+    try {
+        static_cast<void>(stage_it());
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::configuration);
+        EXPECT_THAT(error.what(), HasSubstr("did you mean 'dog'"));
+    }
+    require_whole(root());
+}
+
+TEST_F(StagingTest, AFailureBeforeTheTransferLeavesTheOldSet) {
+    static_cast<void>(stage_it());
+    fs::create_symlink("nowhere", remote() / "train/cat/3.jpg");
+    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::input_missing);
+    require_whole(root());
+}
+
+TEST_F(StagingTest, AFailureInTheTransferLeavesARootThatIsNotWhole) {
+    static_cast<void>(stage_it());
+    settings_.classes = {"cat", "dog", "fox"};
+    fs::create_symlink("nowhere", remote() / "train/fox/3.jpg");
+    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::input_missing);
+    EXPECT_EQ(code_of([&] { require_whole(root()); }), ExitCode::bad_data);
+    fs::remove(remote() / "train/fox/3.jpg");
+    static_cast<void>(stage_it());
+    require_whole(root());
+    EXPECT_TRUE(fs::exists(root() / "train/fox/1.jpg"));
+}
+
+TEST_F(StagingTest, MissingRemoteIsAMissingInput) {
+    settings_.remote = fs::path(folder_.path("")) / "no-such-folder";
+    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::input_missing);
+}
+
+TEST_F(StagingTest, TheSameFolderIsNoRemote) {
+    settings_.root = remote();
+    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::configuration);
+}
+
+TEST_F(StagingTest, StopsOnRequest) {
+    std::stop_source stop;
+    stop.request_stop();
+    StagingProgress progress;
+    EXPECT_EQ(code_of([&] {
+                  static_cast<void>(stage({settings_, false}, progress, stop.get_token()));
+              }),
+              ExitCode::interrupted);
+}
+
+TEST_F(StagingTest, OneAtATimeWorksOnARoot) {
+    fs::create_directories(root());
+    std::optional<RootLock> held(
+        std::in_place, root(), 10s, [] {}, [] { return false; });
+    std::future<StagedSet> second = std::async(std::launch::async, [this] { return stage_it(); });
+    EXPECT_EQ(second.wait_for(500ms), std::future_status::timeout);
+    EXPECT_FALSE(fs::exists(root() / "train"));
+    held.reset();
+    EXPECT_EQ(second.get().transferred_files, 6);
+}
+
+class MarkerTest : public ::testing::Test {
+protected:
+    [[nodiscard]] std::string root() const { return folder_.path(""); }
+    void write_text(const std::string& text) const {
+        std::ofstream(folder_.path(".layerledger-staged")) << text;
+    }
+    testing::TemporaryFolder folder_;
+};
+
+TEST_F(MarkerTest, ReadsBackWhatItWrote) {
+    EXPECT_FALSE(read_marker(root()));
+    write_marker(root(), {true, "ann@node:/a b", {"cat", "do g"}, 3, 40, 0xFFFFFFFFFFFFFFFFU});
+    const auto marker = read_marker(root());
+    ASSERT_TRUE(marker);
+    EXPECT_TRUE(marker->is_whole);
+    EXPECT_EQ(marker->remote, "ann@node:/a b");
+    EXPECT_THAT(marker->classes, ElementsAre("cat", "do g"));
+    EXPECT_EQ(marker->files, 3);
+    EXPECT_EQ(marker->bytes, 40);
+    EXPECT_EQ(marker->digest, 0xFFFFFFFFFFFFFFFFU);
+    write_marker(root(), {false, "x", {}, 0, 0, 0});
+    EXPECT_FALSE(read_marker(root())->is_whole);
+}
+
+TEST_F(MarkerTest, OneThatIsCutShortOrForeignIsNotWhole) {
+    write_marker(root(), {true, "x", {"cat", "dog"}, 3, 40, 7});
+    std::ifstream file(folder_.path(".layerledger-staged"));
+    const std::string whole(std::istreambuf_iterator<char>(file), {});
+    for (std::size_t length = 0; length + 1 < whole.size(); ++length) {
+        write_text(whole.substr(0, length));
+        const auto marker = read_marker(root());
+        ASSERT_TRUE(marker);
+        EXPECT_FALSE(marker->is_whole) << length << " of " << whole.size() << " bytes";
+    }
+    write_text("layerledger staging 2\nwhole\nx\n1 2 3\n\n");
+    EXPECT_FALSE(read_marker(root())->is_whole);
+}
+
+TEST_F(MarkerTest, AHolderWithoutASignOfLifeIsGivenUp) {
+    const RootLock held(
+        root(), 10s, [] {}, [] { return false; });
+    int told = 0;
+    EXPECT_EQ(code_of([&] {
+                  const RootLock second(
+                      root(), 1s, [&] { ++told; }, [] { return false; });
+              }),
+              ExitCode::cannot_create);
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(code_of([&] {
+                  const RootLock second(
+                      root(), 10s, [] {}, [] { return true; });
+              }),
+              ExitCode::interrupted);
+}
+
+}  // namespace
+}  // namespace layerledger
