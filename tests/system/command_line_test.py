@@ -64,11 +64,11 @@ class Subcommands(CommandLineTest):
 
     def test_overview_names_all(self):
         for arguments in (["help"], ["--help"], ["-h"]):
-            self.assert_shows("train", "summary", "check", "networks", "version",
+            self.assert_shows("train", "summary", "export", "check", "networks", "version",
                               arguments=arguments)
 
     def test_each_has_its_help(self):
-        for name in ("train", "summary", "check", "networks", "version"):
+        for name in ("train", "summary", "export", "check", "networks", "version"):
             for arguments in ([name, "--help"], ["help", name]):
                 self.assert_shows(f"usage: layerledger {name}", arguments=arguments)
 
