@@ -148,6 +148,9 @@ std::vector<Fact> read_facts(const hdf5::File& file, std::string_view group) {
     }
     for (const std::string& name : file.datasets(all)) {
         const std::string path = text(all, '/', name);
+        if (!file.extent(path).empty()) {
+            continue;  // a fact is a scalar; what has an extent is a table
+        }
         switch (file.element(path)) {
             case hdf5::Element::text:
                 facts.emplace_back(name, file.read<std::string>(path).at(0));

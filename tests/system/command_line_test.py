@@ -64,11 +64,12 @@ class Subcommands(CommandLineTest):
 
     def test_overview_names_all(self):
         for arguments in (["help"], ["--help"], ["-h"]):
-            self.assert_shows("train", "pack", "summary", "check", "networks", "version",
-                              arguments=arguments)
+            self.assert_shows("train", "validate", "pack", "summary", "export", "check", "networks",
+                              "version", arguments=arguments)
 
     def test_each_has_its_help(self):
-        for name in ("train", "pack", "summary", "check", "networks", "version"):
+        for name in ("train", "validate", "pack", "summary", "export", "check", "networks",
+                     "version"):
             for arguments in ([name, "--help"], ["help", name]):
                 self.assert_shows(f"usage: layerledger {name}", arguments=arguments)
 
