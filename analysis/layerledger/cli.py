@@ -12,7 +12,10 @@ from typing import NoReturn
 from . import __version__
 from .errors import AnalysisError, ExitCode, RunFileWarning
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "figures": "draw the figures of per-layer timing, as PNG, SVG and CSV",
+    "report": "write one page per run that says where the time went",
+}
 """A command is a module of this package with `add_arguments(parser)` and `run(arguments)`, which
 returns the exit code. Modules are imported when their command is called."""
 

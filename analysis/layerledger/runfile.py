@@ -459,6 +459,35 @@ class RunFile:
                 yield Block(slice(first, last), among, values)
             first = last
 
+    def rank_blocks(self, name: str, limit_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+        """An array over iterations and ranks, some ranks at a time, each with all its iterations.
+
+        What quantiles over iterations need. A piece has as many ranks as `limit_bytes` allow, whole
+        chunks of them where possible, and at least one.
+
+        Args:
+            name: such as "layer_time".
+            limit_bytes: the most that a piece's values take, unless one rank takes more.
+
+        Raises:
+            RunFileError: there is no such array, or it cannot be read.
+        """
+        data = self._data(name)
+        ranks, chunk_ranks = data.shape[1], (data.chunks or data.shape)[1]
+        of_rank = self.committed * data.dtype.itemsize * int(np.prod(data.shape[2:], dtype=np.int64))
+        step = max(1, limit_bytes // max(1, of_rank))
+        if step > chunk_ranks:
+            step -= step % chunk_ranks
+        for first in range(0, ranks, step):
+            last = min(ranks, first + step)
+            try:
+                values = data[: self.committed, first:last]
+            except (OSError, RuntimeError) as error:
+                raise RunFileError(
+                    self.path, f"cannot read {name} ({_first_line(error)})"
+                ) from error
+            yield Block(slice(0, self.committed), slice(first, last), values)
+
     def block_bytes(self, name: str) -> int:
         """How many bytes `blocks(name)` yields in all; for progress."""
         return int(np.prod(self.shape(name), dtype=np.int64)) * self._data(name).dtype.itemsize

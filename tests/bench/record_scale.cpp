@@ -1,7 +1,8 @@
 // Feeds the record room 1,024 ranks x 1,000 iterations of ResNet-50's shape in blocks as the gather
 // delivers them, reads the file back as `summary` does, and holds both against their limits.
 //
-//   record_scale [FOLDER]      the file is written there (default: the temporary folder), ~1.6 GB
+//   record_scale [FOLDER [keep]]   the file is written there (default: the temporary folder), ~1.6
+//                                  GB, and removed at the end unless it is to be kept
 #include <sys/resource.h>
 
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <iostream>
 #include <random>
+#include <string_view>
 
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/gather.hpp"
@@ -144,7 +146,7 @@ bool report(const std::string& what, double value, const std::string& unit, doub
     return is_within;
 }
 
-bool run(const std::filesystem::path& folder) {
+bool run(const std::filesystem::path& folder, bool keep) {
     const std::string path = (folder / "layerledger_record_scale.h5").string();
     const RunDescription description = describe();
     const std::size_t block = largest_block(RecordLayout(description.extents()), ranks);
@@ -178,7 +180,9 @@ bool run(const std::filesystem::path& folder) {
     std::cout << "summary: " << fixed(processor_seconds() - start_processor_s, 2)
               << " s of processor time, iteration " << fixed(summary.iteration_us * 1e-3, 3)
               << " ms\n";
-    std::filesystem::remove(path);
+    if (!keep) {
+        std::filesystem::remove(path);
+    }
 
     const bool disk = report("on disk per rank and iteration", bytes / (ranks * iterations) / 1024,
                              "KiB", 2.0 * 1000 / 1024);
@@ -194,7 +198,8 @@ int main(int argc, char** argv) {
     try {
         const std::filesystem::path folder =
             argc > 1 ? std::filesystem::path(argv[1]) : std::filesystem::temp_directory_path();
-        return layerledger::run(folder) ? 0 : 1;
+        const bool keep = argc > 2 && std::string_view(argv[2]) == "keep";
+        return layerledger::run(folder, keep) ? 0 : 1;
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return 1;
