@@ -133,17 +133,17 @@ def _layers(run: RunFile, series: Series, rank: int | None) -> Drawn:
     figure = new_figure(9.5, 5)
     axes = figure.subplots()
     middle = _MEDIAN if series.is_band else 0
-    steady = series.values[~series.warmup] if (~series.warmup).any() else series.values
+    steady = series.data[~series.warmup] if (~series.warmup).any() else series.data
     order = np.argsort(-np.nan_to_num(np.nanmedian(steady[:, middle], axis=0)))
     shown = sorted(order[:MOST_LAYERS]) if order.size > MOST_LAYERS + 1 else range(order.size)
     for colour, layer in enumerate(shown):
-        values = series.values[:, :, layer]
+        values = series.data[:, :, layer]
         _line(
             axes, series, values, LAYER_COLOURS[colour % len(LAYER_COLOURS)], run.layers[layer],
             LINE_STYLES[colour // len(LAYER_COLOURS)],
         )  # fmt: skip
     if len(shown) < order.size:
-        others = np.nansum(series.values[:, middle, order[MOST_LAYERS:]], axis=1)
+        others = np.nansum(series.data[:, middle, order[MOST_LAYERS:]], axis=1)
         axes.plot(
             series.iterations, others, color=GREY, lw=1.6, ls="--",
             label=f"other {order.size - MOST_LAYERS}, summed",
@@ -167,14 +167,14 @@ def phases_over_iterations(run: RunFile, layers: Sequence[str]) -> Iterator[Draw
         figure = new_figure(9, 4.2)
         axes = figure.subplots()
         for p, phase in enumerate(run.phases):
-            if np.isnan(one.values[:, :, p]).all():
+            if np.isnan(one.data[:, :, p]).all():
                 continue  # such as the update of a layer without parameters
             if one.is_band:
-                _line(axes, one, one.values[:, :, p], PHASE_COLOURS[phase], phase)
+                _line(axes, one, one.data[:, :, p], PHASE_COLOURS[phase], phase)
                 continue
             for rank in range(run.ranks):
                 axes.plot(
-                    one.iterations, one.values[:, rank, p], color=PHASE_COLOURS[phase], lw=1.4,
+                    one.iterations, one.data[:, rank, p], color=PHASE_COLOURS[phase], lw=1.4,
                     ls=LINE_STYLES[rank % 4], label=f"{phase}, rank {rank}",
                 )  # fmt: skip
         text = _band_text(run) if one.is_band else "each rank"
@@ -209,7 +209,7 @@ def total_and_layers(run: RunFile) -> Drawn:
     many = figure.subplots(panels, sharex=True, sharey=True, squeeze=False)[:, 0]
     for rank, axes in enumerate(many):
         for i, (label, colour, style) in enumerate(parts):
-            values = series.values[:, :, i]
+            values = series.data[:, :, i]
             if not series.is_band:
                 values = values[:, rank : rank + 1]
             _line(axes, series, values, colour, label, style, 2.2 if i == 0 else 1.6)
@@ -235,7 +235,7 @@ def percentage_error(run: RunFile) -> Drawn:
     figure = new_figure(9.5, 6)
     upper, lower = figure.subplots(2, sharex=True)
     for axes, i, label in ((upper, 0, "not in a layer (%)"), (lower, 1, "unaccounted (%)")):
-        values = series.values[:, :, i]
+        values = series.data[:, :, i]
         if series.is_band:
             _line(axes, series, values, BLUE, "median over ranks")
         else:
@@ -248,7 +248,7 @@ def percentage_error(run: RunFile) -> Drawn:
             else "|iteration time - layers - activities| / iteration time"
         )
         _finish(axes, series, label, title, last=i == 1)
-    upper.set_ylim(bottom=min(0, float(np.nanmin(series.values[:, :, 0]))))
+    upper.set_ylim(bottom=min(0, float(np.nanmin(series.data[:, :, 0]))))
     lower.axhline(UNACCOUNTED_MEDIAN_PERCENT, color=VERMILION, ls=":", lw=1.4,
                   label=f"bound of the median, {UNACCOUNTED_MEDIAN_PERCENT} %")  # fmt: skip
     lower.set_yscale("log")

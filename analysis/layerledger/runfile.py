@@ -474,8 +474,8 @@ class RunFile:
         """
         data = self._data(name)
         ranks, chunk_ranks = data.shape[1], (data.chunks or data.shape)[1]
-        of_rank = self.committed * data.dtype.itemsize * int(np.prod(data.shape[2:], dtype=np.int64))
-        step = max(1, limit_bytes // max(1, of_rank))
+        cell = data.dtype.itemsize * int(np.prod(data.shape[2:], dtype=np.int64))
+        step = max(1, limit_bytes // max(1, cell * self.committed))
         if step > chunk_ranks:
             step -= step % chunk_ranks
         for first in range(0, ranks, step):

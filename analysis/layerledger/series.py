@@ -25,13 +25,13 @@ BLOCK_BYTES: Final = 64 << 20
 class Series:
     """Values against the iteration.
 
-    `values` is [row, line, ...] in the unit of what was read; a line is a rank, or with `is_band`
+    `data` is [row, line, ...] in the unit of what was read; a line is a rank, or with `is_band`
     one of QUANTILES over the ranks. Rows are all profiled iterations, warm-up included.
     """
 
     iterations: NDArray[np.int64]
     warmup: NDArray[np.bool_]
-    values: NDArray[np.float32]
+    data: NDArray[np.float32]
     is_band: bool
     ranks: int
     step: int = 1
@@ -47,14 +47,14 @@ class Series:
     def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Series:
         """The same rows with other values."""
         return Series(
-            self.iterations, self.warmup, change(self.values), self.is_band, self.ranks, self.step
+            self.iterations, self.warmup, change(self.data), self.is_band, self.ranks, self.step
         )
 
     def table(self, names: list[str], unit: str) -> pd.DataFrame:
         """One row an iteration and line, one column for each of `names`, which are the elements of
         the last dimension.
         """  # noqa: D205
-        rows, lines = self.values.shape[:2]
+        rows, lines = self.data.shape[:2]
         table = pd.DataFrame(
             {
                 "iteration": np.repeat(self.iterations, lines),
@@ -64,7 +64,7 @@ class Series:
                 ),
             }
         )
-        flat = self.values.reshape(rows * lines, -1)
+        flat = self.data.reshape(rows * lines, -1)
         for i, name in enumerate(names):
             table[f"{name}_{unit}" if unit else name] = flat[:, i]
         return table
@@ -111,8 +111,8 @@ def _thinned(series: Series) -> Series:
     step = -(-rows // MOST_POINTS)
     starts = np.arange(0, rows, step)
     counts = np.diff(np.append(starts, rows))
-    sums = np.add.reduceat(series.values, starts, axis=0, dtype=np.float64)
-    means = sums / counts.reshape(-1, *[1] * (series.values.ndim - 1))
+    sums = np.add.reduceat(series.data, starts, axis=0, dtype=np.float64)
+    means = sums / counts.reshape(-1, *[1] * (series.data.ndim - 1))
     return Series(
         series.iterations[starts],
         np.logical_or.reduceat(series.warmup, starts),
