@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,16 +69,17 @@ class Histograms:
             found.append(edges[used[i]] + share * (edges[used[i] + 1] - edges[used[i]]))
         return np.array(found)
 
-    def rebinned(
-        self, series: int, bins: int, low: float, high: float
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Edges [bins + 1] and densities [bins], whose sum times the width is at most 1.
+    def densities(
+        self, series: int, most_bins: int, low: float, high: float
+    ) -> NDArray[np.float64]:
+        """[bin]: how many values lie in each of some bins between two values, equal in ratio.
 
-        Each fine bin is spread evenly over the coarse ones that it touches.
+        Fewer values make fewer bins (Rice's rule, twice the cubic root). A fine bin is spread
+        evenly over the coarse ones that it touches.
         """
-        edges = np.linspace(low, high, bins + 1)
         counts = self._counts[series]
+        total = int(counts.sum())
+        bins = int(np.clip(2 * np.cbrt(total), 6, most_bins))
         cumulated = np.concatenate(([0], np.cumsum(counts)))
-        at = np.interp(edges, self.edges(), cumulated)
-        width = (high - low) / bins if high > low else 1.0
-        return edges, np.diff(at) / max(1, int(counts.sum())) / width
+        at = np.interp(np.geomspace(low, high, bins + 1), self.edges(), cumulated)
+        return np.asarray(np.diff(at))
