@@ -1,5 +1,6 @@
 """Opens the run files of layerledger."""
 
+from .dataset import metadata, open, open_many
 from .errors import AnalysisError, ExitCode, RunFileError, RunFileWarning
 from .runfile import Block, RunFile
 
@@ -13,4 +14,7 @@ __all__ = [
     "RunFileError",
     "RunFileWarning",
     "__version__",
+    "metadata",
+    "open",
+    "open_many",
 ]

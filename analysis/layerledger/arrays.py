@@ -91,6 +91,21 @@ class ArrayFile:
             if key not in hidden
         }
 
+    def root_attributes(self) -> dict[str, Any]:
+        """The file's own attributes: title, status, level, ..."""
+        return {
+            key: value.decode() if isinstance(value, bytes) else value
+            for key, value in self._file.attrs.items()
+        }
+
+    def array(self, name: str) -> h5py.Dataset:
+        """The array itself, uncommitted rows included, for reading parts of it.
+
+        Raises:
+            RunFileError: there is no such array.
+        """
+        return self._data(name)
+
     def _data(self, name: str) -> h5py.Dataset:
         if name not in self:
             raise RunFileError(self.path, f"no array {name} (recorded at level '{self.level}')")
