@@ -62,8 +62,8 @@ def open(path: str | os.PathLike[str], *, warmup: bool = False) -> xr.Dataset:
     Dimensions are iteration, rank, layer, phase, activity and, where recorded, bucket and op, each
     with its labels as coordinates; units and meanings are in each variable's attrs. Times are
     microseconds as float32, absent values NaN. hostname and local_rank are coordinates along rank,
-    warmup and profiled along iteration. Settings and provenance are in attrs as "config/KEY" and
-    "provenance/KEY". Rows that the run had not committed are never part of it. Close the dataset,
+    warmup and profiled along iteration. Settings and provenance are in attrs as "config.KEY" and
+    "provenance.KEY". Rows that the run had not committed are never part of it. Close the dataset,
     or use it in a `with` statement.
 
     Args:
@@ -130,7 +130,7 @@ def metadata(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
     """One row a run, indexed by its number in `paths`.
 
     Columns: path, title, run_id, status, level, schema_version, ranks, hosts, per_rank_batch,
-    iterations (committed), then "config/KEY" and "provenance/KEY"; empty text where a run has no
+    iterations (committed), then "config.KEY" and "provenance.KEY"; empty text where a run has no
     such key.
 
     Raises:
@@ -156,8 +156,8 @@ def _facts(run: RunFile) -> dict[str, str | int]:
         "hosts": len(set(run.rank_table["hostname"])), "per_rank_batch": run.per_rank_batch,
         "iterations": run.committed,
     }  # fmt: skip
-    facts |= {f"config/{key}": value for key, value in run.config.items()}
-    return facts | {f"provenance/{key}": value for key, value in run.provenance.items()}
+    facts |= {f"config.{key}": value for key, value in run.config.items()}
+    return facts | {f"provenance.{key}": value for key, value in run.provenance.items()}
 
 
 def _dataset(run: RunFile) -> xr.Dataset:
@@ -172,7 +172,9 @@ def _dataset(run: RunFile) -> xr.Dataset:
         variables[name] = xr.Variable(dims, values, attributes)
     coordinates = ("hostname", "local_rank", "warmup", "profiled")
     data = xr.Dataset(variables).set_coords([name for name in coordinates if name in variables])
-    return data.assign_attrs({**run.root_attributes(), **_facts(run), "notes": list(run.notes)})
+    return data.assign_attrs(
+        {**run.root_attributes(), **_facts(run), "notes": "\n".join(run.notes)}
+    )
 
 
 def _as_slice(rows: np.ndarray) -> slice | np.ndarray:

@@ -101,7 +101,7 @@ def test_what_is_committed_is_read_with_a_warning(status, words, tmp_path):
     path = Synthetic(status=status).write(tmp_path / "run.h5")
     words = f"{words}: its 20 committed iterations are read"
     with pytest.warns(layerledger.RunFileWarning) as caught, layerledger.open(path) as run:
-        assert run.sizes["iteration"] == 18 and run.attrs["notes"] == [words]
+        assert run.sizes["iteration"] == 18 and run.attrs["notes"] == words
     assert [str(warning.message) for warning in caught] == [f"{path}: {words}"]
     done = command("report", path, tmp_path / "out")
     assert done.returncode == 0, done.stderr

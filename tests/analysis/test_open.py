@@ -18,7 +18,7 @@ def test_labels_units_and_numbers(tmp_path):
     with layerledger.open(made.write(tmp_path / "run.h5")) as run:
         assert dict(run.sizes) == {"iteration": 18, "rank": 2, "layer": 3, "phase": 3,
                                    "activity": 9, "bucket": 2, "op": 6}
-        assert run.attrs["warmup_dropped"] == 2 and run.attrs["config/train.batch_size"] == "8"
+        assert run.attrs["warmup_dropped"] == 2 and run.attrs["config.train.batch_size"] == "8"
         assert run.layer_time.attrs["units"] == "us"
         assert list(run.layer.values) == ["conv1", "conv2", "fc1"]
         for name, expected in made.arrays().items():
@@ -66,7 +66,7 @@ def test_many_runs_join_by_label_with_their_metadata(tmp_path):
     runs = layerledger.open_many(paths)
     assert list(runs.title.values) == ["small", "large"] and list(runs.hosts.values) == [1, 2]
     assert list(runs.ranks.values) == [2, 6]
-    assert list(runs["config/experiment.seed"].values) == ["7", "1"]
+    assert list(runs["config.experiment.seed"].values) == ["7", "1"]
     assert runs.layer_time.dims == ("run", "iteration", "rank", "layer", "phase")
     assert runs.sizes["rank"] == 6 and runs.sizes["iteration"] == 23
     assert list(runs.layer.values) == ["conv1", "conv2", "fc1", "conv0"]
@@ -79,7 +79,7 @@ def test_many_runs_join_by_label_with_their_metadata(tmp_path):
     assert np.isnan(runs.op_time.sel(run=0)).all() and not np.isnan(runs.op_time.sel(run=1)).all()
     table = layerledger.metadata(paths)
     assert list(table["iterations"]) == [20, 25] and list(table["per_rank_batch"]) == [8, 16]
-    assert table["provenance/git"][0] == "0123456"
+    assert table["provenance.git"][0] == "0123456"
 
 
 def test_no_runs_are_refused():
@@ -98,8 +98,30 @@ def test_files_of_every_version_open_for_ever(path):
             account = (run.layer_time.sum(["layer", "phase"]) + run.activity_time.sum("activity")
                        + run.unaccounted)
             np.testing.assert_allclose(account, run.iteration_time, rtol=1e-4)
-            assert run.attrs["config/network.architecture"] == "lenet5"
+            assert run.attrs["config.network.architecture"] == "lenet5"
 
 
 def test_a_version_is_kept():
     assert "run-1.0.0" in [path.stem for path in FIXTURES]
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_what_was_opened_can_be_written_as_netcdf(engine, tmp_path):
+    xarray = pytest.importorskip("xarray")
+    path = Synthetic().write(tmp_path / "run.h5")
+    with layerledger.open(path) as run:
+        run.to_netcdf(tmp_path / "out.nc", engine=engine)
+        with xarray.open_dataset(tmp_path / "out.nc", engine=engine) as back:
+            np.testing.assert_array_equal(back.layer_time, run.layer_time)
+    layerledger.open_many([path, path]).to_netcdf(tmp_path / "many.nc", engine=engine)
+
+
+def test_a_run_killed_before_its_first_commit_opens_only_with_warmup(tmp_path):
+    path = Synthetic(status="running").write(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["committed_iterations"] = 0
+    with pytest.warns(layerledger.RunFileWarning, match="its 0 committed"):
+        with pytest.raises(layerledger.RunFileError, match=r"no iterations after warm-up \(0 comm"):
+            layerledger.open(path)
+        with layerledger.open(path, warmup=True) as run:
+            assert run.sizes["iteration"] == 0 and run.layer_time.values.size == 0
