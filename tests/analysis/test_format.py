@@ -32,13 +32,19 @@ def line_of(name, data):
             f"| {fill} | {data.attrs['long_name']} |")
 
 
-def compare(title, documented, found):
+def differences(title, documented, found):
+    """What to do to a section, one instruction for each line."""
     faults = [f"add to '{title}':  {found[name]}" for name in found if name not in documented]
     faults += [f"remove from '{title}':  {documented[name]}"
                for name in documented if name not in found]
     faults += [f"in '{title}', replace  {documented[name]}\n  by  {found[name]}"
                for name in found if name in documented and documented[name] != found[name]]
-    assert not faults, "FORMAT.md and a fresh file differ:\n" + "\n".join(faults)
+    return faults
+
+
+def expect_none(faults):
+    if faults:
+        pytest.fail("FORMAT.md and a fresh file differ:\n" + "\n".join(faults), pytrace=False)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +62,8 @@ def test_every_dataset_is_defined_and_every_definition_is_there(fresh):
             along = not h5py.h5ds.is_scale(data.id) and next(iter(data.dims[0].values())).name
             table = scales if not along else iterations if along == "/iteration" else descriptions
             table[name] = line_of(name, data)
-    for title, lines in found.items():
-        compare(title, section(title), lines)
+    expect_none([fault for title, lines in found.items()
+                 for fault in differences(title, section(title), lines)])
 
 
 def test_every_attribute_is_defined(fresh):
@@ -77,7 +83,7 @@ def test_every_numeric_fact_is_defined(fresh):
     assert found
     documented = {name: row for name, row in section("Facts").items()
                   if name.split("/")[0] in {name.split("/")[0] for name in found}}
-    compare("Facts", documented, found)
+    expect_none(differences("Facts", documented, found))
 
 
 def test_facts_of_a_real_run_are_defined():

@@ -43,7 +43,8 @@ def test_ncdump_tells_names_shapes_and_units(sample):
         "iteration": ITERATIONS, "rank": RANKS, "layer": 3, "phase": 3, "activity": 9, "bucket": 2,
         "op": 2}
     for name, dims in DIMS.items():
-        assert re.search(rf"^\t\w+ {name}\({', '.join(dims.split())}\) ;", header, re.MULTILINE), name
+        shape = ", ".join(dims.split())
+        assert re.search(rf"^\t\w+ {name}\({shape}\) ;", header, re.MULTILINE), name
         texts = re.search(rf"^\tstring {name}\(", header, re.MULTILINE)
         units = re.search(rf'\t(?:string )?{name}:units = "(.*)" ;', header)
         assert bool(texts) != bool(units), name
