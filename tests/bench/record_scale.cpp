@@ -2,7 +2,8 @@
 // delivers them, reads the file back as `summary` and `export` do, and holds all against their
 // limits.
 //
-//   record_scale [FOLDER]      the files are written there (default: the temporary folder), ~6 GB
+//   record_scale [FOLDER [keep]]   the files are written there (default: the temporary folder), ~6
+//                                  GB, and removed at the end unless the run file is to be kept
 #include <sys/resource.h>
 
 #include <chrono>
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <iostream>
 #include <random>
+#include <string_view>
 
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/export.hpp"
@@ -165,7 +167,7 @@ void export_all(const std::string& run_file, const std::filesystem::path& folder
     std::filesystem::remove_all(tables);
 }
 
-bool run(const std::filesystem::path& folder) {
+bool run(const std::filesystem::path& folder, bool keep) {
     const std::string path = (folder / "layerledger_record_scale.h5").string();
     const RunDescription description = describe();
     const std::size_t block = largest_block(RecordLayout(description.extents()), ranks);
@@ -200,7 +202,9 @@ bool run(const std::filesystem::path& folder) {
               << " s of processor time, iteration " << fixed(summary.iteration_us * 1e-3, 3)
               << " ms\n";
     export_all(path, folder);
-    std::filesystem::remove(path);
+    if (!keep) {
+        std::filesystem::remove(path);
+    }
 
     const bool disk = report("on disk per rank and iteration", bytes / (ranks * iterations) / 1024,
                              "KiB", 2.0 * 1000 / 1024);
@@ -216,7 +220,8 @@ int main(int argc, char** argv) {
     try {
         const std::filesystem::path folder =
             argc > 1 ? std::filesystem::path(argv[1]) : std::filesystem::temp_directory_path();
-        return layerledger::run(folder) ? 0 : 1;
+        const bool keep = argc > 2 && std::string_view(argv[2]) == "keep";
+        return layerledger::run(folder, keep) ? 0 : 1;
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return 1;

@@ -1,0 +1,309 @@
+"""Each kind of figure: what it reads, its table, its drawing.
+
+Iterations before the end of warm-up are drawn on grey ground; statistics leave them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from .bounds import UNACCOUNTED_MEDIAN_PERCENT
+from .charts import BLACK, BLUE, GREY, ORANGE, PHASE_COLOURS, VERMILION, new_figure
+from .reductions import QUANTILES
+from .runfile import RunFile
+from .series import Series, read_series
+
+MOST_LAYERS: Final = 10
+"""So many layers have lines of their own in one figure; the others are one line together."""
+
+LINE_STYLES: Final = ("-", "--", ":", "-.")
+MARKERS: Final = ("", "o", "s", "^")
+
+# Ten colours that differ in brightness too: Okabe and Ito's, then two of Tol's.
+LAYER_COLOURS: Final = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7",
+    "#56B4E9", "#222222", "#882255", "#999933", "#44AA99",
+)  # fmt: skip
+
+_MEDIAN: Final = QUANTILES.index(0.5)
+
+
+class Drawn(NamedTuple):
+    """A figure, the table from which it was drawn, and a name for both's files."""
+
+    figure: Figure
+    table: pd.DataFrame
+    stem: str
+
+
+def profiling_cost_within(run: RunFile) -> Drawn | None:
+    """Iterations that were profiled against those that were not, in one run; None without both.
+
+    The percentage is the file's own, from pairs of neighbours, with its 95 % interval.
+    """
+    times = {"no profiling": np.zeros(0), "profiling": np.zeros(0)}
+    slowest = run.read("iteration_time").max(axis=1) / 1e3
+    rows = ~run.warmup
+    times["no profiling"] = slowest[rows & ~run.profiled]
+    times["profiling"] = slowest[rows & run.profiled]
+    if min(map(len, times.values())) == 0:
+        return None
+    overhead = run.overhead
+    text = "cost of profiling not estimated (too few pairs)"
+    if overhead:
+        text = (
+            f"profiling costs {overhead['percent']:+.2f} % (95 %: {overhead['low']:+.2f} to "
+            f"{overhead['high']:+.2f} %, {overhead['pairs']} pairs)"
+        )
+    figure, table = _two_bars(times, f"{describe(run)}\n{text}; warm-up left out")
+    return Drawn(figure, table, "profiling")
+
+
+def profiling_cost(on: RunFile, off: RunFile) -> Drawn:
+    """Two runs, one profiled and one not, that differ in nothing else."""
+    times = {
+        "no profiling": off.read("iteration_time").max(axis=1)[off.steady] / 1e3,
+        "profiling": on.read("iteration_time").max(axis=1)[on.measured] / 1e3,
+    }
+    plain, profiled = (float(np.median(values)) for values in times.values())
+    text = (
+        f"medians differ by {100 * (profiled / plain - 1):+.2f} %, between two runs; "
+        "warm-up left out"
+    )
+    figure, table = _two_bars(times, f"{describe(on)}\n{text}")
+    return Drawn(figure, table, "profiling")
+
+
+def _two_bars(times: dict[str, NDArray[Any]], title: str) -> tuple[Figure, pd.DataFrame]:
+    figure = new_figure(7.5, 3)
+    axes = figure.subplots()
+    table = pd.DataFrame(
+        [
+            {
+                "configuration": name,
+                "iterations": values.size,
+                **{
+                    f"{label}_ms": np.quantile(values, q)
+                    for label, q in (("p25", 0.25), ("median", 0.5), ("p75", 0.75))
+                },
+            }
+            for name, values in times.items()
+        ]
+    )
+    spread = np.abs(table[["p25_ms", "p75_ms"]].to_numpy().T - table["median_ms"].to_numpy())
+    axes.barh(
+        table["configuration"], table["median_ms"], xerr=spread, capsize=4,
+        color=[GREY, BLUE], height=0.55, error_kw={"ecolor": BLACK, "elinewidth": 1},
+    )  # fmt: skip
+    end = float((table["median_ms"] + spread[1]).max())
+    for i, (value, upper) in enumerate(zip(table["median_ms"], spread[1], strict=True)):
+        axes.annotate(f"{value:.4g} ms", (value + upper, i), (6, 0), textcoords="offset points",
+                      va="center")  # fmt: skip
+    axes.set_xlim(0, end * 1.16)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("iteration time of the slowest rank (ms): median, 25th to 75th percentile")
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure, table
+
+
+def layers_over_iterations(run: RunFile) -> Iterator[Drawn]:
+    """Each layer's time (forward + backward + update) against the iteration.
+
+    One figure a rank where ranks are few; else one of the median over ranks, with bands from the
+    5th to the 95th percentile. With many layers the longest have lines of their own.
+    """
+    series = read_series(run, ["layer_time"], lambda time: _sum_phases(time) / 1e3)
+    if series.is_band:
+        yield _layers(run, series, None)
+        return
+    for rank in range(run.ranks):
+        one = series.map(lambda values, rank=rank: values[:, rank : rank + 1])  # type: ignore[misc]
+        yield _layers(run, one, rank)
+
+
+def _layers(run: RunFile, series: Series, rank: int | None) -> Drawn:
+    figure = new_figure(9.5, 5)
+    axes = figure.subplots()
+    middle = _MEDIAN if series.is_band else 0
+    steady = series.data[~series.warmup] if (~series.warmup).any() else series.data
+    order = np.argsort(-np.nan_to_num(np.nanmedian(steady[:, middle], axis=0)))
+    shown = sorted(order[:MOST_LAYERS]) if order.size > MOST_LAYERS + 1 else range(order.size)
+    for colour, layer in enumerate(shown):
+        values = series.data[:, :, layer]
+        _line(
+            axes, series, values, LAYER_COLOURS[colour % len(LAYER_COLOURS)], run.layers[layer],
+            LINE_STYLES[colour // len(LAYER_COLOURS)],
+        )  # fmt: skip
+    if len(shown) < order.size:
+        others = np.nansum(series.data[:, middle, order[MOST_LAYERS:]], axis=1)
+        axes.plot(
+            series.iterations, others, color=GREY, lw=1.6, ls="--",
+            label=f"other {order.size - MOST_LAYERS}, summed",
+        )  # fmt: skip
+    where = f"rank {rank}" if rank is not None else _band_text(run)
+    _finish(axes, series, "layer time (ms)", f"{describe(run)}\nlayer time, {where}")
+    axes.set_ylim(bottom=0)
+    _legend(axes)
+    table = series.table(run.layers, "ms")
+    if rank is not None:
+        table["rank"] = rank
+    return Drawn(figure, table, f"layers-rank-{rank}" if rank is not None else "layers")
+
+
+def phases_over_iterations(run: RunFile, layers: Sequence[str]) -> Iterator[Drawn]:
+    """Forward, backward and update of one layer against the iteration, for each layer."""
+    series = read_series(run, ["layer_time"], lambda time: time / 1e3)
+    for layer in layers:
+        i = run.layers.index(layer)
+        one = series.map(lambda values, i=i: values[:, :, i])  # type: ignore[misc]
+        figure = new_figure(9, 4.2)
+        axes = figure.subplots()
+        for p, phase in enumerate(run.phases):
+            if np.isnan(one.data[:, :, p]).all():
+                continue  # such as the update of a layer without parameters
+            if one.is_band:
+                _line(axes, one, one.data[:, :, p], PHASE_COLOURS[phase], phase)
+                continue
+            for rank in range(run.ranks):
+                axes.plot(
+                    one.iterations, one.data[:, rank, p], color=PHASE_COLOURS[phase], lw=1.4,
+                    ls=LINE_STYLES[rank % 4], label=f"{phase}, rank {rank}",
+                )  # fmt: skip
+        text = _band_text(run) if one.is_band else "each rank"
+        _finish(axes, one, f"{layer} time (ms)", f"{describe(run)}\n{layer}, {text}")
+        axes.set_ylim(bottom=0)
+        _legend(axes)
+        yield Drawn(figure, one.table(run.phases, "ms"), f"phases-{i:02d}-{layer}")
+
+
+def total_and_layers(run: RunFile) -> Drawn:
+    """Iteration time against the sum of layers, and against layers and activities together."""
+    series = read_series(
+        run,
+        ["iteration_time", "layer_time", "activity_time"],
+        lambda total, layer, activity: np.stack(
+            [
+                total,
+                np.nansum(layer, axis=(2, 3)),
+                np.nansum(layer, axis=(2, 3)) + np.nansum(activity, axis=2),
+            ],
+            axis=2,
+        )
+        / 1e3,
+    )
+    parts = [
+        ("iteration time", BLACK, "-"),
+        ("layers", BLUE, "-"),
+        ("layers and activities", ORANGE, "--"),
+    ]
+    panels = 1 if series.is_band else run.ranks
+    figure = new_figure(9.5, 1.6 + 2.4 * panels if panels > 1 else 4.5)
+    many = figure.subplots(panels, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for rank, axes in enumerate(many):
+        for i, (label, colour, style) in enumerate(parts):
+            values = series.data[:, :, i]
+            if not series.is_band:
+                values = values[:, rank : rank + 1]
+            _line(axes, series, values, colour, label, style, 2.2 if i == 0 else 1.6)
+        axes.set_ylim(bottom=0)
+        where = _band_text(run) if series.is_band else f"rank {rank}"
+        title = f"iteration time and sum of layers, {where}"
+        _finish(axes, series, "time (ms)", f"{describe(run)}\n{title}" if rank == 0 else where,
+                last=rank == panels - 1)  # fmt: skip
+    _legend(many[0])
+    names = ["iteration", "layers", "layers_and_activities"]
+    return Drawn(figure, series.table(names, "ms"), "total")
+
+
+def percentage_error(run: RunFile) -> Drawn:
+    """What is missing of the iteration time: in the sum of layers, and in the whole account."""
+    series = read_series(
+        run,
+        ["iteration_time", "layer_time", "unaccounted"],
+        lambda total, layer, unaccounted: 100
+        * np.stack([total - np.nansum(layer, axis=(2, 3)), np.abs(unaccounted)], axis=2)
+        / total[:, :, None],
+    )
+    figure = new_figure(9.5, 6)
+    upper, lower = figure.subplots(2, sharex=True)
+    for axes, i, label in ((upper, 0, "not in a layer (%)"), (lower, 1, "unaccounted (%)")):
+        values = series.data[:, :, i]
+        if series.is_band:
+            _line(axes, series, values, BLUE, "median over ranks")
+        else:
+            for rank in range(run.ranks):
+                axes.plot(series.iterations, values[:, rank], lw=1.4, label=f"rank {rank}",
+                          color=LAYER_COLOURS[rank % 10], ls=LINE_STYLES[rank % 4])  # fmt: skip
+        title = (
+            f"{describe(run)}\n(iteration time - sum of layers) / iteration time"
+            if i == 0
+            else "|iteration time - layers - activities| / iteration time"
+        )
+        _finish(axes, series, label, title, last=i == 1)
+    upper.set_ylim(bottom=min(0, float(np.nanmin(series.data[:, :, 0]))))
+    lower.axhline(UNACCOUNTED_MEDIAN_PERCENT, color=VERMILION, ls=":", lw=1.4,
+                  label=f"bound of the median, {UNACCOUNTED_MEDIAN_PERCENT} %")  # fmt: skip
+    lower.set_yscale("log")
+    lower.yaxis.set_major_formatter("{x:g}")
+    _legend(lower)
+    return Drawn(figure, series.table(["not_in_layers", "unaccounted"], "percent"), "error")
+
+
+def describe(run: RunFile) -> str:
+    """A title: the run's name, its network and size."""
+    ranks = "1 rank" if run.ranks == 1 else f"{run.ranks} ranks"
+    return (
+        f"{run.title}: {run.network.get('name', 'network')}, {ranks} x batch {run.per_rank_batch}"
+    )
+
+
+def _sum_phases(time: NDArray[Any]) -> NDArray[Any]:
+    total: NDArray[Any] = np.nansum(time, axis=3)
+    total[np.isnan(time).all(axis=3)] = np.nan
+    return total
+
+
+def _band_text(run: RunFile) -> str:
+    return f"median over {run.ranks} ranks, band 5th to 95th percentile"
+
+
+def _line(
+    axes: Axes, series: Series, values: NDArray[Any], colour: str, label: str, style: str = "-",
+    width: float = 1.6,
+) -> None:  # fmt: skip
+    """`values` is [row, line]: the quantiles of a band, or one line."""
+    if series.is_band:
+        axes.fill_between(
+            series.iterations, values[:, 0], values[:, -1], color=colour, alpha=0.2, lw=0
+        )
+    axes.plot(
+        series.iterations, values[:, _MEDIAN if series.is_band else 0], color=colour, lw=width,
+        ls=style, label=label,
+    )  # fmt: skip
+
+
+def _finish(axes: Axes, series: Series, y_label: str, title: str, last: bool = True) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(y_label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(x=0.01)
+    if last:
+        thinned = f", each point the mean of {series.step}" if series.step > 1 else ""
+        grey = " (grey: warm-up)" if series.warmup.any() else ""
+        axes.set_xlabel(f"iteration{thinned}{grey}")
+    if series.warmup.any():
+        end = series.iterations[np.flatnonzero(series.warmup)[-1]] + series.step / 2
+        axes.axvspan(series.iterations[0] - series.step / 2, end, color="#EDEDED", lw=0, zorder=0)
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the axes, where it hides nothing."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)

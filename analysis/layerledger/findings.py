@@ -1,0 +1,395 @@
+"""What looks wrong in a run, in words, each with the number that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
+from .reductions import QUANTILES, Reduction, mean
+from .runfile import RunFile
+
+SLOWER: Final = 0.05
+"""A layer or a rank that takes this much more than on the other ranks is named."""
+LARGE_SHARE_PERCENT: Final = 5.0
+"""So much waiting or idling of an iteration is worth a remark."""
+SMALL_SHARE: Final = 0.001
+"""Less than this share of an iteration is not worth a remark."""
+LARGE_TRANSFER_PERCENT: Final = 10.0
+MOST_NAMED: Final = 5
+"""How many of a kind are named; the rest is counted."""
+FEW_ROWS: Final = 10
+OUTLIER: Final = 1.5
+"""An iteration that takes this many medians is an outlier."""
+STANDARD_ERRORS: Final = 5.0
+"""A difference smaller than so many standard errors may be chance."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One remark. `severity` is "problem" (the numbers cannot be trusted, or time is lost),
+    "notice" (worth knowing) or "good".
+    """  # noqa: D205
+
+    severity: str
+    title: str
+    text: str
+
+
+def find(run: RunFile, reduction: Reduction) -> list[Finding]:
+    """All findings, problems first."""
+    checks: list[Callable[[RunFile, Reduction], Iterator[Finding]]] = [
+        _state,
+        _loss,
+        _unaccounted,
+        _gaps,
+        _slow_ranks_and_layers,
+        _waiting,
+        _idle,
+        _overhead,
+        _drift,
+        _outliers,
+        _clocks,
+    ]
+    found = [finding for check in checks for finding in check(run, reduction)]
+    order = ("problem", "notice", "good")
+    return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+def time_text(us: float) -> str:
+    """A duration with three significant digits, which no line end parts from its unit."""
+    for limit, unit in ((1e6, "s"), (1e3, "ms")):
+        if abs(us) >= limit * 0.9995:
+            return f"{_digits(us / limit)}\u00a0{unit}"
+    return f"{_digits(us)}\u00a0\u00b5s"
+
+
+def _digits(value: float) -> str:
+    size = abs(value)
+    return f"{value:.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+
+
+def _state(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    for note in run.notes:
+        yield Finding("problem", "The run is not whole", f"{note[0].upper()}{note[1:]}.")
+    if run.skipped_images:
+        yield Finding(
+            "notice",
+            "Images were skipped",
+            f"{run.skipped_images} unreadable images were replaced by others.",
+        )
+    if reduction.rows.size < FEW_ROWS:
+        yield Finding(
+            "notice",
+            "Few iterations",
+            f"All numbers rest on {reduction.rows.size} iterations after warm-up.",
+        )
+    clock = run.wall_clock
+    if {"windows", "elapsed", "paused"} <= clock.keys():
+        outside = float(clock["elapsed"]) - float(clock["paused"])
+        percent = 100 * (float(clock["windows"]) / outside - 1) if outside > 0 else 0.0
+        if abs(percent) > 0.1:
+            yield Finding(
+                "problem",
+                "Two clocks disagree",
+                f"The iterations add up to {percent:+.2f} % of the time that another clock saw.",
+            )
+
+
+def _loss(run: RunFile, _: Reduction) -> Iterator[Finding]:
+    loss = run.read("loss")
+    present = np.flatnonzero(~np.isnan(loss))
+    wrong = np.flatnonzero(~np.isfinite(loss[present]))
+    last = run.read("iteration")[-1]
+    if present.size and (wrong.size or present[-1] < 0.9 * (loss.size - 1)):
+        first = run.read("iteration")[present[wrong[0]] if wrong.size else present[-1] + 1]
+        yield Finding(
+            "problem",
+            "Training diverged",
+            f"From iteration {first} to {last} the loss is not a finite number.",
+        )
+
+
+def _unaccounted(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    if reduction.unaccounted is None:
+        yield Finding(
+            "notice",
+            "Layers were not timed",
+            f"Recorded at level '{run.level}': no layers, and what is unaccounted is not known. "
+            "Train with --profile.level layer.",
+        )
+        return
+    percent = reduction.unaccounted_percent
+    median, worst = float(np.nanmedian(percent)), float(np.nanmax(percent))
+    bounds = (
+        f"Unaccounted: {median:.3g} % of the median iteration (bound "
+        f"{UNACCOUNTED_MEDIAN_PERCENT} %), {worst:.3g} % of the worst, iteration "
+        f"{reduction.iterations[int(np.nanargmax(percent))]} (bound {UNACCOUNTED_WORST_PERCENT} %)."
+    )
+    if median > UNACCOUNTED_MEDIAN_PERCENT or worst > UNACCOUNTED_WORST_PERCENT:
+        yield Finding("problem", "Unaccounted time above its bound", bounds)
+    else:
+        yield Finding("good", "The account closes", bounds)
+
+
+def _gaps(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    """Single iterations with far more unaccounted time than their rank usually has."""
+    if reduction.unaccounted is None:
+        return
+    usual = np.nanmedian(np.abs(reduction.unaccounted), axis=0)
+    excess = np.nan_to_num(np.abs(reduction.unaccounted) - usual)
+    typical = float(np.nanmedian(reduction.slowest))
+    least = max(50.0, SMALL_SHARE * typical)
+    is_gap = (excess > 20 * usual) & (excess > least)
+    cells = np.argwhere(is_gap)
+    cells = cells[np.argsort(-excess[tuple(cells.T)])]
+    for row, rank in cells[:MOST_NAMED]:
+        more = cells.shape[0] - MOST_NAMED
+        rest = f" {more} more iterations have such gaps." if more > 0 else ""
+        yield Finding(
+            "problem",
+            f"Gap in iteration {reduction.iterations[row]} on rank {rank}",
+            f"{time_text(float(reduction.unaccounted[row, rank]))} that no layer and no activity "
+            f"explains; usual there is {time_text(float(usual[rank]))}."
+            + (rest if (row, rank) == tuple(cells[min(MOST_NAMED, cells.shape[0]) - 1]) else ""),
+        )
+
+
+def excess_over_others(values: NDArray[Any]) -> NDArray[Any]:
+    """[rank, ...]: by what share each rank is above the median of the other ranks."""
+    ranks = values.shape[0]
+    if ranks == 1:
+        return np.zeros_like(values)
+    if ranks > 16:  # one rank more or less does not move the median
+        others = np.broadcast_to(np.median(values, axis=0), values.shape)
+    else:
+        others = np.stack([np.median(np.delete(values, r, 0), axis=0) for r in range(ranks)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(values / others - 1)
+
+
+def _standard_error(quantiles: NDArray[Any], rows: int) -> NDArray[Any]:
+    """[...]: of a median, from the quartiles of [quantile, ...], as for normal deviations."""
+    quartiles = quantiles[QUANTILES.index(0.75)] - quantiles[QUANTILES.index(0.25)]
+    return np.asarray(1.2533 * quartiles / 1.349 / np.sqrt(max(1, rows)))
+
+
+def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    if run.ranks < 2 or run.level == "off":  # then waiting is not told apart
+        return
+    slow_ranks = []
+    own = np.nanmedian(reduction.own, axis=0)
+    excess = excess_over_others(own)
+    last = np.nanargmax(reduction.own, axis=1)
+    for rank in np.flatnonzero(excess > SLOWER):
+        spread = np.nanquantile(reduction.own[:, rank], (0.25, 0.75))
+        error = 1.2533 * (spread[1] - spread[0]) / 1.349 / np.sqrt(reduction.rows.size)
+        if excess[rank] * own[rank] > STANDARD_ERRORS * error:
+            slow_ranks.append(int(rank))
+    slow_ranks.sort(key=lambda rank: -excess[rank])
+    for rank in slow_ranks[:MOST_NAMED]:
+        yield Finding(
+            "problem",
+            f"Rank {rank} is slow",
+            f"Without all-reduce it takes {time_text(own[rank])} an iteration, "
+            f"{100 * excess[rank]:.1f} % more than the median of the other ranks. It is on "
+            f"{_host(run, rank)}, and the slowest in {100 * np.mean(last == rank):.0f} % of the "
+            "iterations."
+            + (f" {len(slow_ranks) - MOST_NAMED} more ranks are as slow."
+               if len(slow_ranks) > MOST_NAMED and rank == slow_ranks[MOST_NAMED - 1] else ""),
+        )  # fmt: skip
+    if reduction.layer_quantiles is not None:
+        yield from _slow_layers(run, reduction)
+
+
+def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    medians = np.nansum(reduction.layer_median, axis=2)  # [rank, layer]
+    errors = np.sqrt(
+        np.nansum(_standard_error(reduction.layer_quantiles, reduction.rows.size) ** 2, axis=2)
+    )
+    excess = excess_over_others(medians)
+    typical = float(np.nanmedian(reduction.slowest))
+    lost = excess * medians / (1 + excess)  # over the others' median
+    is_slow = (excess > SLOWER) & (lost > STANDARD_ERRORS * errors) & (lost > SMALL_SHARE * typical)
+    cells = np.argwhere(is_slow)
+    cells = cells[np.argsort(-lost[tuple(cells.T)])]
+    for i, (rank, layer) in enumerate(cells[:MOST_NAMED]):
+        rest = cells.shape[0] - MOST_NAMED
+        yield Finding(
+            "problem",
+            f"{run.layers[layer]} is slow on rank {rank}",
+            f"It takes {time_text(medians[rank, layer])} there, {100 * excess[rank, layer]:.1f} % "
+            f"more than the median of the other ranks, and costs that rank "
+            f"{time_text(lost[rank, layer])} an iteration ({_host(run, rank)})."
+            + (f" {rest} more layers are slow on some rank: see the table of layers by rank."
+               if rest > 0 and i == MOST_NAMED - 1 else ""),
+        )  # fmt: skip
+
+
+def _host(run: RunFile, rank: int) -> str:
+    return f"host {run.rank_table['hostname'].iloc[rank]}"
+
+
+def _shares(run: RunFile, reduction: Reduction) -> dict[str, float]:
+    """Each activity in percent of the iteration, mean over ranks."""
+    whole = float(mean(reduction.iteration))
+    means = mean(reduction.activity, 0)
+    return {
+        name: 100 * float(us) / whole for name, us in zip(run.activities, means, strict=True)
+    }
+
+
+def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    shares = _shares(run, reduction)
+    wait = shares.get("allreduce_wait", np.nan)
+    transfer = shares.get("allreduce_transfer", np.nan)
+    if wait > LARGE_SHARE_PERCENT:
+        index = run.activities.index("allreduce_wait")
+        patient = int(np.nanargmax(reduction.activity[:, index]))
+        last = np.nanargmax(reduction.own, axis=1)
+        slowest = int(np.bincount(last, minlength=run.ranks).argmax())
+        yield Finding(
+            "problem",
+            "Ranks wait for the slowest one",
+            f"allreduce_wait takes {wait:.1f} % of the iteration. Rank {patient} waits longest, "
+            f"{time_text(float(reduction.activity[patient, index]))} an iteration; most often the "
+            f"slowest is rank {slowest}, in {100 * np.mean(last == slowest):.0f} % of the "
+            "iterations.",
+        )
+    hidden = float(mean(reduction.allreduce_hidden))
+    if transfer > LARGE_TRANSFER_PERCENT:
+        exposed = float(mean(reduction.activity[:, run.activities.index("allreduce_transfer")]))
+        yield Finding(
+            "problem",
+            "The all-reduce is exposed",
+            f"allreduce_transfer takes {transfer:.1f} % of the iteration while no layer works "
+            f"({time_text(exposed)}); {time_text(hidden)} are hidden under layers.",
+        )
+
+
+_CAUSES: Final = {
+    "input_wait": (
+        "Training is input-bound",
+        "the next batch was not ready. More data.workers may help",
+    ),
+    "memcpy_h2d": ("Copies to the device are exposed", "no layer works while input is copied"),
+    "memcpy_d2h": ("Copies to the host are exposed", "no layer works meanwhile"),
+    "idle_launch": (
+        "The device waits for the host",
+        "work is not enqueued fast enough: larger batches help",
+    ),
+    "idle_sync": ("Waking up after communication takes long", "before the update"),
+    "idle_other": ("Idle for other causes", "of a known but rare cause"),
+    "measurement": ("Measurement takes long", "recorder, gather and commits"),
+}
+
+
+def _idle(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    for name, percent in _shares(run, reduction).items():
+        limit = OVERHEAD_PERCENT if name == "measurement" else LARGE_SHARE_PERCENT
+        if name in _CAUSES and percent > limit:
+            title, why = _CAUSES[name]
+            us = float(mean(reduction.activity[:, run.activities.index(name)]))
+            yield Finding(
+                "problem",
+                title,
+                f"{name} takes {percent:.1f} % of the iteration ({time_text(us)}): {why}.",
+            )
+
+
+def _overhead(run: RunFile, _: Reduction) -> Iterator[Finding]:
+    overhead = run.overhead
+    if run.level == "off":
+        return
+    if not overhead:
+        yield Finding(
+            "notice",
+            "The cost of profiling was not measured",
+            "Train with --profile.overhead_check true to have it in the run file.",
+        )
+        return
+    percent, low, high = (float(overhead[name]) for name in ("percent", "low", "high"))
+    text = (
+        f"Profiling costs {percent:+.2f} % of an iteration, 95 % interval {low:+.2f} to "
+        f"{high:+.2f} %, from {overhead['pairs']} pairs (bound {OVERHEAD_PERCENT} %)."
+    )
+    if low > OVERHEAD_PERCENT:
+        yield Finding("problem", "Profiling costs more than its bound", text)
+    elif high > OVERHEAD_PERCENT:
+        yield Finding("notice", "The cost of profiling is not settled", text)
+    else:
+        yield Finding("good", "Profiling is cheap", text)
+
+
+def _drift(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    """Compares fifths of the run."""
+    slowest = reduction.slowest
+    if slowest.size < 5 * FEW_ROWS // 2:
+        return
+    fifths = np.array_split(slowest, 5)
+    for part, where, advice in (
+        (0, "first", "it may still warm up: more profile.warmup leaves that out"),
+        (4, "last", "clocks or temperature may have changed"),
+    ):
+        others = np.concatenate([fifth for i, fifth in enumerate(fifths) if i != part])
+        ratio = float(np.nanmedian(fifths[part]) / np.nanmedian(others)) - 1
+        low, high = np.nanquantile(fifths[part], (0.25, 0.75))
+        error = 1.2533 * (high - low) / 1.349 / np.sqrt(fifths[part].size)
+        if ratio > SLOWER and ratio * float(np.nanmedian(others)) > 3 * error:
+            yield Finding(
+                "notice",
+                f"The {where} fifth of the run is slower",
+                f"Its median iteration takes {100 * ratio:.1f} % more than that of the rest; "
+                f"{advice}.",
+            )
+
+
+def _outliers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    slowest = reduction.slowest
+    typical = float(np.nanmedian(slowest))
+    count = int(np.count_nonzero(slowest > OUTLIER * typical))
+    if not count:
+        return
+    row = int(np.nanargmax(slowest))
+    growth = {
+        name: float(reduction.activity_series[row, i] - np.median(reduction.activity_series[:, i]))
+        for i, name in enumerate(run.activities)
+    }
+    if reduction.layers is not None and reduction.unaccounted is not None:
+        growth["layers"] = float(mean(reduction.layers[row]) - mean(reduction.layers))
+        growth["unaccounted"] = float(mean(reduction.unaccounted[row] - reduction.unaccounted))
+    cause = max(growth, key=lambda name: np.nan_to_num(growth[name]))
+    why = ""
+    if growth[cause] > 0.2 * (float(slowest[row]) - typical):
+        why = f": {cause} took {time_text(growth[cause])} more than usual (mean over ranks)"
+    yield Finding(
+        "notice",
+        f"{count} of {slowest.size} iterations take more than {OUTLIER} medians",
+        f"The longest is iteration {reduction.iterations[row]} with {time_text(slowest[row])}, "
+        f"{slowest[row] / typical:.1f} medians{why}.",
+    )
+
+
+def _clocks(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    if run.ranks < 2 or reduction.buckets is None:
+        return
+    if np.isnan(reduction.buckets.wait).all():
+        yield Finding(
+            "notice",
+            "Times across ranks are missing",
+            "Clocks could not be aligned well enough, so wait and transfer are not told apart.",
+        )
+        return
+    bound = float(np.nanmax(run.rank_table["clock_bound"])) / 1e3
+    typical = float(np.nanmedian(reduction.buckets.transfer))
+    if bound > 0.1 * typical:
+        yield Finding(
+            "notice",
+            "Clocks are aligned coarsely",
+            f"Times across ranks are good to {time_text(bound)}, a bucket's transfer takes "
+            f"{time_text(typical)}.",
+        )

@@ -1,0 +1,108 @@
+"""What must be true of a run file before any of its numbers is believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+
+from . import schema
+from .access import is_scale
+from .errors import RunFileError
+
+if TYPE_CHECKING:
+    from .runfile import RunFile
+
+
+def check(run: RunFile, file: h5py.File) -> None:
+    """Finds what makes a file unusable.
+
+    Raises:
+        RunFileError: no run file, of another major schema, cut short, or contradicting itrun.
+    """
+    if "schema_version" not in file.attrs:
+        raise RunFileError(run.path, "no run file of layerledger (it has no schema_version)")
+    major = run.schema_version.split(".")[0]
+    if major != str(schema.MAJOR):
+        raise RunFileError(
+            run.path,
+            f"has schema {run.schema_version}, and this package reads {schema.MAJOR}.x: "
+            "use the package of the version that wrote it",
+        )
+    if run.status not in schema.STATUSES:
+        raise RunFileError(
+            run.path, f"the status '{run.status}' is none of {', '.join(schema.STATUSES)}"
+        )
+    if run.level not in schema.LEVELS:
+        raise RunFileError(
+            run.path, f"the level '{run.level}' is none of {', '.join(schema.LEVELS)}"
+        )
+    _check_arrays(run, file)
+
+
+def _check_arrays(run: RunFile, file: h5py.File) -> None:
+    for dim in schema.DIMENSIONS:
+        optional = dim in ("bucket", "op") or (dim == "iteration" and run.committed == 0)
+        if dim in file:
+            if not is_scale(file[dim]):
+                raise RunFileError(run.path, f"{dim} is not a dimension scale")
+        elif not optional:
+            raise RunFileError(run.path, f"the dimension {dim} is missing")
+    for name, data in file.items():
+        if isinstance(data, h5py.Dataset) and not is_scale(data):
+            _check_array(run, name, data)
+    _check_presence(run, file)
+
+
+def _check_array(run: RunFile, name: str, data: h5py.Dataset) -> None:
+    for axis, dim in enumerate(data.dims):
+        if len(dim) == 0:
+            raise RunFileError(
+                run.path, f"un-scaled array: {name} has no dimension scale on axis {axis}"
+            )
+        scale = dim[0]
+        scale_name = scale.name.lstrip("/")
+        extent, wanted = data.shape[axis], scale.shape[0]
+        if scale_name == "iteration":
+            if run.status == "running" and extent >= run.committed:
+                continue  # rows of a commit under way
+            if extent < run.committed or extent != wanted:
+                raise RunFileError(
+                    run.path,
+                    f"uneven extents: {name} has {extent} iterations where there are "
+                    f"{wanted} ({run.committed} committed)",
+                )
+        elif extent != wanted:
+            raise RunFileError(
+                run.path,
+                f"uneven extents: {name} has {extent} along {scale_name}, which has {wanted}",
+            )
+
+
+def _check_presence(run: RunFile, file: h5py.File) -> None:
+    known = dict(schema.DESCRIPTION)
+    if run.committed > 0:
+        known |= schema.GROWING
+        if file["iteration"].shape[0] < run.committed:
+            raise RunFileError(
+                run.path,
+                f"cut short: {run.committed} iterations are committed, "
+                f"{file['iteration'].shape[0]} are there",
+            )
+    for name, variable in known.items():
+        if any(dim not in file for dim in variable.dims):
+            continue
+        if name not in file:
+            raise RunFileError(run.path, f"the array {name} is missing")
+        data = file[name]
+        if not is_scale(data) and run.dims(name) != variable.dims:
+            raise RunFileError(
+                run.path,
+                f"{name} has the dimensions {', '.join(run.dims(name))} instead of "
+                f"{', '.join(variable.dims)}",
+            )
+        units = run.attributes(name).get("units", "")
+        if variable.units and units != variable.units:
+            raise RunFileError(
+                run.path, f"{name} has the units '{units}' instead of '{variable.units}'"
+            )

@@ -1,0 +1,405 @@
+"""What each section of the report shows: as tables for CSV, and as compact data for the page.
+
+Every `*_section` function gives the data of one plot and its table; times in the page's data are
+milliseconds, bandwidths GB/s, rates GFLOP/s.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
+from .charts import ACTIVITY_COLOURS, PHASE_COLOURS
+from .findings import excess_over_others
+from .reductions import QUANTILES, Reduction, mean
+from .runfile import RunFile
+
+MOST_BARS: Final = 48
+"""More ranks than that share a chart of bands, without a name for each."""
+MOST_POINTS: Final = 600
+MOST_MAP_RANKS: Final = 192
+MOST_MAP_ROWS: Final = 512
+MOST_BINS: Final = 48
+DISTRIBUTION: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The data of one plot for the page, and its numbers."""
+
+    data: dict[str, Any]
+    table: pd.DataFrame
+
+
+def rounded(values: Any, digits: int = 5) -> Any:  # noqa: ANN401
+    """Numbers as nested lists with so many significant digits; NaN becomes None."""
+    array = np.asarray(values, np.float64)
+    if array.ndim == 0:
+        return float(f"{array:.{digits}g}") if np.isfinite(array) else None
+    return [rounded(value, digits) for value in array]
+
+
+def ledger_section(run: RunFile, reduction: Reduction) -> Section:
+    """Means over iterations, for each rank: phases of all layers, activities, unaccounted."""
+    names: list[str] = []
+    colours: list[str] = []
+    columns: list[NDArray[Any]] = []
+    if reduction.layer_mean is not None:
+        per_phase = np.nansum(reduction.layer_mean, axis=1, dtype=np.float64)
+        for p, phase in enumerate(run.phases):
+            names.append(phase)
+            colours.append(PHASE_COLOURS[phase])
+            columns.append(per_phase[:, p])
+    if run.level != "off":
+        for a, activity in enumerate(run.activities):
+            names.append(activity)
+            colours.append(ACTIVITY_COLOURS.get(activity, "#666666"))
+            columns.append(reduction.activity[:, a])
+    whole = mean(reduction.iteration, 0)
+    if reduction.unaccounted is not None:
+        names.append("unaccounted")
+        colours.append(ACTIVITY_COLOURS["unaccounted"])
+        columns.append(mean(reduction.unaccounted, 0))
+    else:
+        rest = whole - (np.nansum(columns, axis=0) if columns else 0)
+        names.append("not recorded in detail")
+        colours.append("#D8D8D8")
+        columns.append(rest)
+    values = np.nan_to_num(np.stack(columns, axis=1)) / 1e3
+    table = pd.DataFrame(
+        values, columns=[f"{name.replace(' ', '_')}_ms" for name in names]
+    )  # fmt: skip
+    table.insert(0, "rank", np.arange(run.ranks))
+    table.insert(1, "host", run.rank_table["hostname"].to_numpy())
+    table["iteration_ms"] = whole / 1e3
+    table["allreduce_hidden_ms"] = reduction.allreduce_hidden / 1e3
+    table["memcpy_hidden_ms"] = reduction.memcpy_hidden / 1e3
+    return Section(
+        {
+            "names": names,
+            "colours": colours,
+            "values": rounded(values),
+            "mean": rounded(values.mean(axis=0)),
+            "hosts": run.rank_table["hostname"].tolist(),
+            "bands": run.ranks > MOST_BARS,
+        },
+        table,
+    )
+
+
+def layers_section(run: RunFile, reduction: Reduction) -> Section:
+    """One row a layer, and one an operation where those were recorded."""
+    time = reduction.layer_time  # [layer, phase], us
+    typical = float(np.nanmedian(reduction.slowest))
+    facts = run.layer_table
+    flops = facts[[f"flops_{phase}" for phase in run.phases]].to_numpy()
+    least = facts[[f"bytes_{phase}" for phase in run.phases]].to_numpy()
+    total = np.nansum(time, axis=1)
+    counted = ~np.isnan(time)
+    excess = np.zeros((run.ranks, len(run.layers)))
+    if run.ranks > 1:
+        excess = excess_over_others(np.nansum(reduction.layer_median, axis=2))
+    slow = np.argmax(np.nan_to_num(excess), axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table = pd.DataFrame(
+            {
+                "layer": run.layers,
+                "kind": facts["kind"].to_numpy(),
+                **{f"{phase}_ms": time[:, p] / 1e3 for p, phase in enumerate(run.phases)},
+                "total_ms": total / 1e3,
+                "share_percent": 100 * total / typical,
+                "gflop_per_s": (flops * counted).sum(axis=1) / total / 1e3,
+                "gbyte_per_s": (least * counted).sum(axis=1) / total / 1e3,
+                "parameters": facts["parameters"].to_numpy(),
+                "activation_mb": facts["activation_bytes"].to_numpy() / 1e6,
+                "workspace_mb": facts["workspace_bytes"].to_numpy() / 1e6,
+                "slowest_rank": slow,
+                "slowest_excess_percent": 100 * np.take_along_axis(excess, slow[None], 0)[0],
+                "algorithm": facts["algorithm"].to_numpy(),
+            }
+        )
+    data: dict[str, Any] = {
+        "rows": [
+            [rounded(value) if isinstance(value, float) else value for value in row]
+            for row in table.astype(object).itertuples(index=False, name=None)
+        ],
+        "columns": list(table.columns),
+        "ops": [],
+    }
+    if reduction.op_median is not None:
+        data["ops"] = [
+            [int(run.op_table["layer"].iloc[o]), name, *rounded(reduction.op_median[o] / 1e3)]
+            for o, name in enumerate(run.ops)
+        ]
+    return Section(data, table)
+
+
+def layers_by_rank_table(run: RunFile, reduction: Reduction) -> pd.DataFrame:
+    """Medians over iterations [rank x layer], and how far above the other ranks each is."""
+    medians = reduction.layer_median
+    total = np.nansum(medians, axis=2)
+    excess = excess_over_others(total)
+    ranks, layers = total.shape
+    return pd.DataFrame(
+        {
+            "rank": np.repeat(np.arange(ranks), layers),
+            "layer": np.tile(run.layers, ranks),
+            **{
+                f"{phase}_ms": medians[:, :, p].ravel() / 1e3 for p, phase in enumerate(run.phases)
+            },
+            "total_ms": total.ravel() / 1e3,
+            "above_other_ranks_percent": 100 * excess.ravel(),
+        }
+    )
+
+
+def distribution_section(run: RunFile, reduction: Reduction) -> Section:
+    """Of each layer and phase over iterations and ranks: quantiles; density over the log."""
+    histograms = reduction.layer_histograms
+    assert histograms is not None
+    records, data = [], []
+    for layer, name in enumerate(run.layers):
+        of_layer = []
+        for p, phase in enumerate([*run.phases, "total"]):
+            quantiles = histograms.quantiles(layer * 4 + p, DISTRIBUTION) / 1e3
+            records.append((name, phase, *quantiles))
+            if np.isnan(quantiles).any():
+                of_layer.append(None)
+                continue
+            low, high = quantiles[0], max(quantiles[-1], quantiles[0] * 1.001)
+            density = histograms.densities(layer * 4 + p, MOST_BINS, low * 1e3, high * 1e3)
+            peak = density.max() or 1.0
+            of_layer.append(
+                {"q": rounded(quantiles), "d": [round(99 * float(d / peak)) for d in density]}
+            )
+        data.append(of_layer)
+    names = [f"p{round(100 * q):02d}_ms" for q in DISTRIBUTION]
+    table = pd.DataFrame(records, columns=["layer", "phase", *names])
+    return Section({"layers": run.layers, "phases": [*run.phases, "total"], "of": data}, table)
+
+
+def idle_section(run: RunFile, reduction: Reduction) -> Section:
+    """Time in no layer by cause: mean, and the spread of the ranks' means."""
+    whole = float(mean(reduction.iteration)) / 1e3
+    means = mean(reduction.activity, 0) / 1e3
+    low = reduction.activity_quantiles[QUANTILES.index(0.05)] / 1e3
+    high = reduction.activity_quantiles[QUANTILES.index(0.95)] / 1e3
+    most = np.nan_to_num(reduction.activity, nan=-1)
+    table = pd.DataFrame(
+        {
+            "activity": run.activities,
+            "mean_ms": means,
+            "share_percent": 100 * means / whole,
+            "ranks_p05_ms": low,
+            "ranks_p95_ms": high,
+            "most_on_rank": np.argmax(most, axis=0),
+            "most_ms": np.nanmax(most, axis=0) / 1e3,
+        }
+    )
+    return Section(
+        {
+            "names": run.activities,
+            "colours": [ACTIVITY_COLOURS.get(name, "#666666") for name in run.activities],
+            **{
+                key: rounded(table[column].to_numpy())
+                for key, column in (
+                    ("mean", "mean_ms"),
+                    ("share", "share_percent"),
+                    ("low", "ranks_p05_ms"),
+                    ("high", "ranks_p95_ms"),
+                    ("most", "most_ms"),
+                )
+            },
+            "rank": table["most_on_rank"].tolist(),
+        },
+        table,
+    )
+
+
+def buckets_section(run: RunFile, reduction: Reduction) -> Section:
+    """Of each gradient bucket: hidden, exposed wait, exposed transfer; means."""
+    buckets = reduction.buckets
+    assert buckets is not None
+    facts = run.bucket_table
+    size = facts["bytes"].to_numpy(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        speed = size / buckets.transfer / 1e3
+    table = pd.DataFrame(
+        {
+            "bucket": np.arange(run.buckets),
+            "mbyte": size / 1e6,
+            "queue_ms": buckets.queue / 1e3,
+            "wait_ms": buckets.wait / 1e3,
+            "transfer_ms": buckets.transfer / 1e3,
+            "hidden_ms": buckets.hidden / 1e3,
+            "exposed_wait_ms": buckets.exposed_wait / 1e3,
+            "exposed_transfer_ms": buckets.exposed_transfer / 1e3,
+            "gbyte_per_s": speed,
+            "layers": facts["layers"].to_numpy(),
+        }
+    )
+    data = {
+        column: rounded(table[column].to_numpy())
+        for column in table.columns
+        if column not in ("bucket", "layers")
+    }
+    return Section({**data, "layers": table["layers"].tolist()}, table)
+
+
+def map_section(run: RunFile, reduction: Reduction) -> Section:
+    """Straggler map: each rank's own time in each iteration over the median of all ranks.
+
+    The page's map keeps, of neighbours that share a cell, what deviates most.
+    """
+    median = np.nanmedian(reduction.own, axis=1, keepdims=True)
+    ratio = (reduction.own / median - 1).T  # [rank, row]
+    rank_step = -(-run.ranks // MOST_MAP_RANKS)
+    row_step = -(-reduction.rows.size // MOST_MAP_ROWS)
+    cells = _most_deviating(np.nan_to_num(ratio), rank_step, row_step)
+    scale = float(np.clip(np.quantile(np.abs(cells), 0.99), 0.02, 1.0))
+    level = np.clip(np.rint(cells / scale * 127), -127, 127).astype(np.int8)
+    last = np.nanargmax(reduction.own, axis=1)
+    slowest = np.bincount(last, minlength=run.ranks)
+    own = np.nanmedian(reduction.own, axis=0)
+    order = np.argsort(-slowest, kind="stable")[:8]
+    table = pd.DataFrame(
+        np.round(1 + ratio, 5), columns=[f"iteration_{i}" for i in reduction.iterations]
+    )
+    table.insert(0, "rank", np.arange(run.ranks))
+    return Section(
+        {
+            "shape": list(cells.shape),
+            "cells": base64.b64encode(level.tobytes()).decode(),
+            "scale": scale,
+            "ranks": run.ranks,
+            "rankStep": rank_step,
+            "rowStep": row_step,
+            "iterations": reduction.iterations[::row_step].tolist(),
+            "slowest": [
+                [int(r), run.rank_table["hostname"].iloc[r],
+                 rounded(100 * slowest[r] / last.size, 3), rounded(own[r] / 1e3),
+                 rounded(100 * (own[r] / np.median(own) - 1), 3)]
+                for r in order if slowest[r]
+            ],
+        },
+        table,
+    )  # fmt: skip
+
+
+def _most_deviating(values: NDArray[Any], rank_step: int, row_step: int) -> NDArray[Any]:
+    ranks, rows = values.shape
+    up = np.maximum.reduceat(
+        np.maximum.reduceat(values, np.arange(0, ranks, rank_step), axis=0),
+        np.arange(0, rows, row_step), axis=1,
+    )  # fmt: skip
+    down = np.minimum.reduceat(
+        np.minimum.reduceat(values, np.arange(0, ranks, rank_step), axis=0),
+        np.arange(0, rows, row_step), axis=1,
+    )  # fmt: skip
+    return np.where(up >= -down, up, down)
+
+
+def roofline_section(
+    run: RunFile, reduction: Reduction, roofs: tuple[float, float] | None, origin: str
+) -> Section:
+    """FLOP/s over FLOP/byte of each layer and phase, from counted FLOPs and least bytes."""
+    time = reduction.layer_time
+    facts = run.layer_table
+    records = []
+    for layer, name in enumerate(run.layers):
+        for p, phase in enumerate(run.phases):
+            flops = float(facts[f"flops_{phase}"].iloc[layer])
+            least = float(facts[f"bytes_{phase}"].iloc[layer])
+            us = float(time[layer, p])
+            if us > 0 and flops > 0 and least > 0:
+                records.append((name, phase, flops / least, flops / us / 1e3, least / us / 1e3,
+                                us / 1e3))  # fmt: skip
+    columns = ["layer", "phase", "flop_per_byte", "gflop_per_s", "gbyte_per_s", "time_ms"]
+    table = pd.DataFrame(records, columns=columns)
+    if roofs is None and len(table):
+        roofs = (float(table["gflop_per_s"].max()), float(table["gbyte_per_s"].max()))
+        origin = "best seen in this run, which is not the machine's peak"
+    if roofs is not None and len(table):
+        roof = np.minimum(roofs[0], table["flop_per_byte"] * roofs[1])
+        table["roof_gflop_per_s"] = roof
+        table["of_roof_percent"] = 100 * table["gflop_per_s"] / roof
+    return Section(
+        {
+            "points": [
+                [row.layer, row.phase, rounded(row.flop_per_byte), rounded(row.gflop_per_s),
+                 rounded(row.time_ms)]
+                for row in table.itertuples()
+            ],
+            "roofs": rounded(roofs) if roofs is not None else None,
+            "origin": origin,
+            "above": int((table["of_roof_percent"] > 100.5).sum()) if "of_roof_percent" in table
+            else 0,
+        },
+        table,
+    )  # fmt: skip
+
+
+def iterations_section(run: RunFile, reduction: Reduction) -> Section:
+    """Time of every committed iteration, warm-up too: slowest and median rank; and the loss."""
+    time = run.read("iteration_time") / 1e3
+    slowest, median = np.nanmax(time, axis=1), np.nanmedian(time, axis=1)
+    numbers = run.read("iteration")
+    loss = run.read("loss")
+    table = pd.DataFrame(
+        {
+            "iteration": numbers,
+            "warmup": run.warmup.astype(int),
+            "profiled": run.profiled.astype(int),
+            "slowest_rank_ms": slowest,
+            "median_rank_ms": median,
+            "loss": loss,
+        }
+    )
+    step = -(-numbers.size // MOST_POINTS)
+    starts = np.arange(0, numbers.size, step)
+    counts = np.diff(np.append(starts, numbers.size))
+    return Section(
+        {
+            "step": step,
+            "iterations": numbers[starts].tolist(),
+            "warmupEnd": int(np.count_nonzero(run.warmup)),
+            "slowest": rounded(np.maximum.reduceat(slowest, starts)),
+            "median": rounded(np.add.reduceat(median, starts) / counts),
+            "loss": rounded(np.add.reduceat(loss, starts, dtype=np.float64) / counts),
+            "typical": rounded(np.nanmedian(reduction.slowest) / 1e3),
+        },
+        table,
+    )
+
+
+def proof_section(run: RunFile, reduction: Reduction) -> Section:
+    """What bounds the numbers: unaccounted, cost of profiling; in percent of an iteration."""
+    records: list[tuple[str, float, float, float, float, str]] = []
+    nan = float("nan")
+    if reduction.unaccounted is not None:
+        percent = reduction.unaccounted_percent
+        records += [
+            ("unaccounted, median iteration", float(np.nanmedian(percent)), nan, nan,
+             UNACCOUNTED_MEDIAN_PERCENT, ""),
+            ("unaccounted, worst iteration", float(np.nanmax(percent)), nan, nan,
+             UNACCOUNTED_WORST_PERCENT, ""),
+        ]  # fmt: skip
+    if run.overhead:
+        values = [float(run.overhead[name]) for name in ("percent", "low", "high")]
+        records.append(
+            ("cost of profiling, with its 95 % interval", *values, OVERHEAD_PERCENT,
+             f"{run.overhead['pairs']} pairs"),
+        )  # fmt: skip
+    else:
+        records.append(("cost of profiling", nan, nan, nan, OVERHEAD_PERCENT, "not measured"))
+    columns = ["what", "percent", "low_percent", "high_percent", "bound_percent", "note"]
+    table = pd.DataFrame(records, columns=columns)
+    return Section(
+        {"rows": [[row[0], *rounded(row[1:5], 4), row[5]] for row in records]}, table
+    )

@@ -1,0 +1,337 @@
+"""One run file, opened, checked and read piece by piece."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from . import schema
+from .access import first_line, is_text, open_patiently
+from .arrays import ArrayFile, Block
+from .errors import RunFileError, RunFileWarning
+from .layout import check
+
+__all__ = ["Block", "Fact", "RunFile"]
+
+Fact = str | int | float
+
+
+class RunFile(ArrayFile):
+    """A run file, opened for reading and found sound. Use it in a `with` statement.
+
+    Only committed iterations are ever seen. A file whose run has not ended well, or not ended,
+    opens with a `RunFileWarning`; the warnings' texts are kept in `notes`.
+
+    Args:
+        path: the file that `layerledger train` wrote.
+
+    Raises:
+        RunFileError: the file is missing, no HDF5, no run file, of a newer major schema, cut
+            short, or its arrays contradict each other. The text says which and why.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.notes: list[str] = []
+        super().__init__(os.fspath(path), open_patiently(os.fspath(path)))
+        try:
+            check(self, self._file)
+            self._note_state()
+        except RunFileError:
+            self.close()
+            raise
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            self.close()
+            raise RunFileError(self.path, f"damaged or cut short ({first_line(error)})") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"<RunFile {self.path!r}: {self.title}, {self.ranks} ranks, "
+            f"{self.committed} iterations, level {self.level}, {self.status}>"
+        )
+
+    def close(self) -> None:
+        """Gives the file back. Nothing can be read afterwards that was not read before."""
+        self._file.close()
+
+    # What the run was.
+
+    @cached_property
+    def schema_version(self) -> str:
+        """As in "1.0.0"."""
+        return self._text("schema_version")
+
+    @cached_property
+    def title(self) -> str:
+        """The experiment's name."""
+        return self._text("title")
+
+    @cached_property
+    def run_id(self) -> str:
+        """A UUID."""
+        return self._text("run_id")
+
+    @cached_property
+    def date_created(self) -> str:
+        """ISO 8601, UTC."""
+        return self._text("date_created")
+
+    @cached_property
+    def creator(self) -> str:
+        """The program and its version."""
+        return self._text("creator")
+
+    @cached_property
+    def status(self) -> str:
+        """One of running, complete, interrupted, failed."""
+        return self._text("status")
+
+    @cached_property
+    def per_rank_batch(self) -> int:
+        """Images per rank and iteration."""
+        return self._integer("per_rank_batch")
+
+    @property
+    def global_batch(self) -> int:
+        """Images per iteration."""
+        return self.per_rank_batch * self.ranks
+
+    @cached_property
+    def dropped_iterations(self) -> int:
+        """Iterations whose records could not be written."""
+        return self._integer("dropped_iterations")
+
+    @cached_property
+    def dropped_spans(self) -> int:
+        """Spans that did not fit into the recorder; if not 0, times are too small."""
+        return self._integer("dropped_spans")
+
+    @cached_property
+    def skipped_images(self) -> int:
+        """Unreadable images that were replaced."""
+        return self._integer("skipped_images")
+
+    # What the dimensions are.
+
+    @cached_property
+    def ranks(self) -> int:
+        """How many ranks."""
+        return int(self._file["rank"].shape[0])
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Names, in order of the forward pass."""
+        return self._texts("layer")
+
+    @cached_property
+    def phases(self) -> list[str]:
+        """forward, backward, update."""
+        return self._texts("phase")
+
+    @cached_property
+    def activities(self) -> list[str]:
+        """What an iteration did besides its layers."""
+        return self._texts("activity")
+
+    @cached_property
+    def buckets(self) -> int:
+        """How many gradient buckets; 0 for a single rank without any."""
+        return int(self._file["bucket"].shape[0]) if "bucket" in self._file else 0
+
+    @cached_property
+    def ops(self) -> list[str]:
+        """Operations as layer/op; empty below level `op`."""
+        return self._texts("op") if "op" in self._file else []
+
+    def _texts(self, name: str) -> list[str]:
+        return [str(text) for text in self._file[name].asstr()[()]]
+
+    # Tables: one row for each element of a dimension, one column for each of its variables.
+
+    @cached_property
+    def rank_table(self) -> pd.DataFrame:
+        """Indexed by rank: hostname, local_rank, device_name, threads, clock_offset (ns), ..."""
+        return self._table_of("rank")
+
+    @cached_property
+    def layer_table(self) -> pd.DataFrame:
+        """Indexed by layer: kind, parameters, algorithm, workspace_bytes, activation_bytes, and
+        flops_PHASE and bytes_PHASE for each phase, for one per-rank batch.
+        """  # noqa: D205
+        return self._table_of("layer")
+
+    @cached_property
+    def bucket_table(self) -> pd.DataFrame:
+        """Indexed by bucket: bytes and layers (names, separated by blanks, as they arrive)."""
+        return self._table_of("bucket")
+
+    @cached_property
+    def op_table(self) -> pd.DataFrame:
+        """Indexed by op: kind and layer (an index into `layers`)."""
+        return self._table_of("op")
+
+    def _table_of(self, dim: str) -> pd.DataFrame:
+        if dim not in self._file:
+            return pd.DataFrame(index=pd.Index([], name=dim))
+        columns: dict[str, Any] = {}
+        for name, variable in schema.DESCRIPTION.items():
+            if name == dim or variable.dims[0] != dim or name not in self._file:
+                continue
+            column, values = name.removeprefix(f"{dim}_"), self.read(name)
+            if len(variable.dims) == 1:
+                columns[column] = values
+            else:
+                for i, phase in enumerate(self.phases):
+                    columns[f"{column}_{phase}"] = values[:, i]
+        return pd.DataFrame(columns, index=pd.Index(self.read(dim), name=dim))
+
+    # Facts.
+
+    def facts(self, group: str) -> dict[str, Fact]:
+        """The scalars of a group by name; empty where there is no such group or nothing in it."""
+        if group not in self._file:
+            return {}
+        facts: dict[str, Fact] = {}
+        for name, data in self._file[group].items():
+            if isinstance(data, h5py.Dataset) and data.shape == ():
+                value = data.asstr()[()] if is_text(data) else data[()].item()
+                facts[name] = value
+        return facts
+
+    @cached_property
+    def config(self) -> dict[str, str]:
+        """Every setting as "section.key": "value"."""
+        config = {key: str(value) for key, value in self.facts("config").items()}
+        config.pop("text", None)
+        return config
+
+    @cached_property
+    def config_origin(self) -> dict[str, str]:
+        """Where each setting came from: default, a file, a variable, or the command line."""
+        return {key: str(self._file["config"][key].attrs.get("origin", "")) for key in self.config}
+
+    @cached_property
+    def config_text(self) -> str:
+        """The settings as a file that the program reads back."""
+        return str(self.facts("config").get("text", ""))
+
+    @cached_property
+    def provenance(self) -> dict[str, str]:
+        """Versions, command line, hosts, environment."""
+        return {key: str(value) for key, value in self.facts("provenance").items()}
+
+    @cached_property
+    def network(self) -> dict[str, str]:
+        """name, classes, image, parameters, precision, backend, collective, ..."""
+        return {key: str(value) for key, value in self.facts("network").items()}
+
+    @cached_property
+    def validation(self) -> dict[str, Fact]:
+        """loss, top1, topk, images, seconds, iteration; empty where nothing was validated."""
+        return self.facts("validation")
+
+    @cached_property
+    def overhead(self) -> dict[str, Fact]:
+        """What profiling cost, in percent; empty unless it was measured."""
+        return self.facts("overhead")
+
+    @cached_property
+    def wall_clock(self) -> dict[str, Fact]:
+        """windows, elapsed and paused, in us; empty where the run did not end."""
+        return self.facts("wall_clock")
+
+    # Iterations.
+
+    @cached_property
+    def warmup(self) -> NDArray[np.bool_]:
+        """[iteration]: whether it is warm-up."""
+        return self._flags("warmup")
+
+    @cached_property
+    def profiled(self) -> NDArray[np.bool_]:
+        """[iteration]: whether more than its duration was recorded."""
+        return self._flags("profiled")
+
+    def _flags(self, name: str) -> NDArray[np.bool_]:
+        return self.read(name) != 0 if name in self._file else np.zeros(0, bool)
+
+    @cached_property
+    def steady(self) -> NDArray[np.intp]:
+        """Row numbers of the iterations after warm-up, profiled or not.
+
+        Raises:
+            RunFileError: there is none.
+        """
+        rows = np.flatnonzero(~self.warmup)
+        if rows.size == 0:
+            raise RunFileError(
+                self.path,
+                f"no iterations after warm-up ({self.committed} committed, "
+                f"{int(self.warmup.sum())} of them warm-up)",
+            )
+        return rows
+
+    @cached_property
+    def measured(self) -> NDArray[np.intp]:
+        """Row numbers of the iterations after warm-up whose times are recorded in full.
+
+        Raises:
+            RunFileError: there is none.
+        """
+        rows = self.steady[self.profiled[self.steady]]
+        if rows.size == 0:
+            raise RunFileError(
+                self.path, f"no profiled iterations after warm-up (profile.level is {self.level})"
+            )
+        return rows
+
+    def require_layers(self, purpose: str) -> None:
+        """Refuses a file without times of layers.
+
+        Args:
+            purpose: what needs them, as in "the layer table".
+
+        Raises:
+            RunFileError: the run was recorded at level `off` or `iteration`.
+        """
+        if self.level not in ("layer", "op"):
+            raise RunFileError(
+                self.path,
+                f"recorded at level '{self.level}', but {purpose} needs times of layers: "
+                "train with --profile.level layer",
+            )
+
+    def _note_state(self) -> None:
+        rows = f"its {self.committed} committed iterations are read"
+        if self.status == "running":
+            self._note(f"the run has not ended, or was killed: {rows}")
+        elif self.status == "failed":
+            self._note(f"the run failed: {rows}")
+        elif self.status == "interrupted":
+            self._note(f"the run was interrupted: {rows}")
+        if self.dropped_iterations:
+            self._note(f"records of {self.dropped_iterations} iterations were lost")
+        if self.dropped_spans:
+            self._note(f"{self.dropped_spans} spans did not fit: times are too small")
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        warnings.warn(f"{self.path}: {text}", RunFileWarning, stacklevel=5)

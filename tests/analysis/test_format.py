@@ -1,0 +1,109 @@
+"""FORMAT.md against a fresh run file, both ways; names each line that is missing or stale.
+
+Run by CTest; by hand: RECORD_SAMPLE=build/tests/system/record_sample pytest test_format.py
+"""
+
+import pathlib
+
+import h5py
+import pytest
+from test_run_file import write_sample
+
+HERE = pathlib.Path(__file__).parent
+TEXT = (HERE.parents[1] / "analysis" / "FORMAT.md").read_text(encoding="utf-8")
+
+
+def section(title):
+    """The lines of a section's table, by name."""
+    lines = TEXT.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0].splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| Name")]
+    return {row.split(" | ")[0].removeprefix("| "): row for row in rows}
+
+
+def type_of(data):
+    return "text" if data.dtype.kind == "O" else data.dtype.name
+
+
+def line_of(name, data):
+    scale = h5py.h5ds.is_scale(data.id)
+    dims = [name] if scale else [next(iter(dim.values())).name[1:] for dim in data.dims]
+    fill = "NaN" if "_FillValue" in data.attrs else "-"
+    return (f"| {name} | {type_of(data)} | {data.attrs.get('units', '-')} | {', '.join(dims)} "
+            f"| {fill} | {data.attrs['long_name']} |")
+
+
+def differences(title, documented, found):
+    """What to do to a section, one instruction for each line."""
+    faults = [f"add to '{title}':  {found[name]}" for name in found if name not in documented]
+    faults += [f"remove from '{title}':  {documented[name]}"
+               for name in documented if name not in found]
+    faults += [f"in '{title}', replace  {documented[name]}\n  by  {found[name]}"
+               for name in found if name in documented and documented[name] != found[name]]
+    return faults
+
+
+def expect_none(faults):
+    if faults:
+        pytest.fail("FORMAT.md and a fresh file differ:\n" + "\n".join(faults), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    with h5py.File(write_sample(tmp_path_factory.mktemp("format") / "run.h5")) as file:
+        yield file
+
+
+def test_every_dataset_is_defined_and_every_definition_is_there(fresh):
+    found = {"Dimensions": {}, "Descriptions, known before the first iteration": {},
+             "Iterations": {}}
+    scales, descriptions, iterations = found.values()
+    for name, data in fresh.items():
+        if isinstance(data, h5py.Dataset):
+            along = not h5py.h5ds.is_scale(data.id) and next(iter(data.dims[0].values())).name
+            table = scales if not along else iterations if along == "/iteration" else descriptions
+            table[name] = line_of(name, data)
+    expect_none([fault for title, lines in found.items()
+                 for fault in differences(title, section(title), lines)])
+
+
+def test_every_attribute_is_defined(fresh):
+    documented = section("Attributes of the file")
+    found = {name: f"| {name} | " for name in fresh.attrs}
+    missing = [name for name in found if name not in documented]
+    stale = [name for name in documented if name not in found]
+    assert not missing, f"add to 'Attributes of the file': {missing}"
+    assert not stale, f"remove from 'Attributes of the file': {stale}"
+
+
+def test_every_numeric_fact_is_defined(fresh):
+    found = {f"{group}/{name}": (f"| {group}/{name} | {type_of(data)} | {data.attrs['units']} "
+                                 f"| {data.attrs['long_name']} |")
+             for group in ("validation", "overhead", "wall_clock") if group in fresh
+             for name, data in fresh[group].items()}
+    assert found
+    documented = {name: row for name, row in section("Facts").items()
+                  if name.split("/")[0] in {name.split("/")[0] for name in found}}
+    expect_none(differences("Facts", documented, found))
+
+
+def test_facts_of_a_real_run_are_defined():
+    with h5py.File(HERE / "fixtures" / "run-1.0.0.h5") as file:
+        documented = section("Facts")
+        for group in ("provenance", "network", "wall_clock"):
+            found = {f"{group}/{name}" for name in file[group]}
+            defined = {name for name in documented if name.startswith(f"{group}/")}
+            assert found == defined, f"missing: {found - defined}, stale: {defined - found}"
+
+
+@pytest.mark.parametrize("language", ["h5py", "xarray", "pandas"])
+def test_examples_in_python_run_and_agree(language, tmp_path, monkeypatch, capsys):
+    fixture = HERE / "fixtures" / "run-1.0.0.h5"
+    (tmp_path / "run.h5").write_bytes(fixture.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    after = TEXT.split(f"\n{language}", 1)[1]
+    exec(compile(after.split("```python\n", 1)[1].split("```", 1)[0], language, "exec"), {})
+    with h5py.File(fixture) as file:
+        expected = sorted(file["layer_time"][2:, 0, 0, 1])  # conv1 is the first of its layers
+    middle = len(expected) // 2
+    assert float(capsys.readouterr().out) == pytest.approx(
+        (expected[middle] + expected[-middle - 1]) / 2, rel=1e-5)
