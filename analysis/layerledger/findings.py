@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
-from .reductions import QUANTILES, Reduction, mean
+from .reductions import QUANTILES, Reduction, mean, quantiles
 from .runfile import RunFile
 
 SLOWER: Final = 0.05
@@ -172,9 +172,9 @@ def excess_over_others(values: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(values / others - 1)
 
 
-def _standard_error(quantiles: NDArray[Any], rows: int) -> NDArray[Any]:
+def _standard_error(spread: NDArray[Any], rows: int) -> NDArray[Any]:
     """[...]: of a median, from the quartiles of [quantile, ...], as for normal deviations."""
-    quartiles = quantiles[QUANTILES.index(0.75)] - quantiles[QUANTILES.index(0.25)]
+    quartiles = spread[QUANTILES.index(0.75)] - spread[QUANTILES.index(0.25)]
     return np.asarray(1.2533 * quartiles / 1.349 / np.sqrt(max(1, rows)))
 
 
@@ -183,12 +183,12 @@ def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Findi
         return
     slow_ranks = []
     own = np.nanmedian(reduction.own, axis=0)
+    errors = _standard_error(quantiles(reduction.own), reduction.rows.size)
+    errors = np.maximum(errors, np.nanmedian(errors))
     excess = excess_over_others(own)
     last = np.nanargmax(reduction.own, axis=1)
     for rank in np.flatnonzero(excess > SLOWER):
-        spread = np.nanquantile(reduction.own[:, rank], (0.25, 0.75))
-        error = 1.2533 * (spread[1] - spread[0]) / 1.349 / np.sqrt(reduction.rows.size)
-        if excess[rank] * own[rank] > STANDARD_ERRORS * error:
+        if excess[rank] * own[rank] > STANDARD_ERRORS * errors[rank]:
             slow_ranks.append(int(rank))
     slow_ranks.sort(key=lambda rank: -excess[rank])
     for rank in slow_ranks[:MOST_NAMED]:
@@ -211,6 +211,8 @@ def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     errors = np.sqrt(
         np.nansum(_standard_error(reduction.layer_quantiles, reduction.rows.size) ** 2, axis=2)
     )
+    # Quartiles of few iterations scatter: an error below the other ranks' is not believed.
+    errors = np.maximum(errors, np.nanmedian(errors, axis=0))
     excess = excess_over_others(medians)
     typical = float(np.nanmedian(reduction.slowest))
     lost = excess * medians / (1 + excess)  # over the others' median
@@ -238,9 +240,7 @@ def _shares(run: RunFile, reduction: Reduction) -> dict[str, float]:
     """Each activity in percent of the iteration, mean over ranks."""
     whole = float(mean(reduction.iteration))
     means = mean(reduction.activity, 0)
-    return {
-        name: 100 * float(us) / whole for name, us in zip(run.activities, means, strict=True)
-    }
+    return {name: 100 * float(us) / whole for name, us in zip(run.activities, means, strict=True)}
 
 
 def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:

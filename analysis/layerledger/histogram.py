@@ -62,7 +62,7 @@ class Histograms:
         edges = self.edges()
         found = []
         for quantile in of:
-            wanted = quantile * total
+            wanted = quantile * (total - 1) + 0.5
             i = min(int(np.searchsorted(reached, wanted)), used.size - 1)
             before = reached[i - 1] if i else 0
             share = (wanted - before) / counts[used[i]]

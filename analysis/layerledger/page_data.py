@@ -150,9 +150,7 @@ def layers_by_rank_table(run: RunFile, reduction: Reduction) -> pd.DataFrame:
         {
             "rank": np.repeat(np.arange(ranks), layers),
             "layer": np.tile(run.layers, ranks),
-            **{
-                f"{phase}_ms": medians[:, :, p].ravel() / 1e3 for p, phase in enumerate(run.phases)
-            },
+            **{f"{phase}_ms": medians[:, :, p].ravel() / 1e3 for p, phase in enumerate(run.phases)},
             "total_ms": total.ravel() / 1e3,
             "above_other_ranks_percent": 100 * excess.ravel(),
         }
@@ -400,6 +398,4 @@ def proof_section(run: RunFile, reduction: Reduction) -> Section:
         records.append(("cost of profiling", nan, nan, nan, OVERHEAD_PERCENT, "not measured"))
     columns = ["what", "percent", "low_percent", "high_percent", "bound_percent", "note"]
     table = pd.DataFrame(records, columns=columns)
-    return Section(
-        {"rows": [[row[0], *rounded(row[1:5], 4), row[5]] for row in records]}, table
-    )
+    return Section({"rows": [[row[0], *rounded(row[1:5], 4), row[5]] for row in records]}, table)

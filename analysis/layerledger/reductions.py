@@ -235,9 +235,7 @@ def _reduce_layers(run: RunFile, rows: NDArray[np.intp], progress: Progress) -> 
         for time, start in zip(times, starts, strict=True):
             values = time.values[chosen]
             with _absent_is_fine():
-                end = np.nanmax(
-                    start.values[chosen][..., backward] + values[..., backward], axis=2
-                )
+                end = np.nanmax(start.values[chosen][..., backward] + values[..., backward], axis=2)
             reduced["backward_end"][:, time.ranks] = end
             work = [
                 pool.submit(_reduce_rank, values[:, i], time.ranks.start + i, reduced)
