@@ -19,6 +19,8 @@ LARGE_SHARE_PERCENT: Final = 5.0
 """So much waiting or idling of an iteration is worth a remark."""
 SMALL_SHARE: Final = 0.001
 """Less than this share of an iteration is not worth a remark."""
+DEAR: Final = 0.005
+"""So large a share, lost to one layer on one rank, is a problem."""
 LARGE_TRANSFER_PERCENT: Final = 10.0
 MOST_NAMED: Final = 5
 """How many of a kind are named; the rest is counted."""
@@ -221,13 +223,14 @@ def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     cells = cells[np.argsort(-lost[tuple(cells.T)])]
     for i, (rank, layer) in enumerate(cells[:MOST_NAMED]):
         rest = cells.shape[0] - MOST_NAMED
+        is_dear = lost[rank, layer] > DEAR * typical
         yield Finding(
-            "problem",
+            "problem" if is_dear else "notice",
             f"{run.layers[layer]} is slow on rank {rank}",
             f"It takes {time_text(medians[rank, layer])} there, {100 * excess[rank, layer]:.1f} % "
             f"more than the median of the other ranks, and costs that rank "
             f"{time_text(lost[rank, layer])} an iteration ({_host(run, rank)})."
-            + (f" {rest} more layers are slow on some rank: see the table of layers by rank."
+            + (f" {rest} more layers are slow on some rank: layers-by-rank.csv has them all."
                if rest > 0 and i == MOST_NAMED - 1 else ""),
         )  # fmt: skip
 

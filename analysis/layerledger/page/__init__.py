@@ -138,8 +138,10 @@ def _roof_text(section: Section | None) -> str:
         return ""
     text = (
         "Rate of each layer and phase on one rank against its FLOPs per byte, both logarithmic; "
-        f"larger marks take more time. Roofs: {section.data['origin']}."
+        "larger marks take more time."
     )
+    if section.data["roofs"]:
+        text += f" Roofs: {section.data['origin']}."
     if section.data["above"]:
         text += (
             f" {section.data['above']} marks lie above a roof: it is too low, or a cache saved "
