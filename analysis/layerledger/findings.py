@@ -209,6 +209,7 @@ def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Findi
 
 
 def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    assert reduction.layer_quantiles is not None
     medians = np.nansum(reduction.layer_median, axis=2)  # [rank, layer]
     errors = np.sqrt(
         np.nansum(_standard_error(reduction.layer_quantiles, reduction.rows.size) ** 2, axis=2)

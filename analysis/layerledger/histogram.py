@@ -49,7 +49,7 @@ class Histograms:
 
     def of(self, series: int) -> NDArray[np.int32]:
         """[bin]: one series' counts."""
-        return self._counts[series]
+        return np.asarray(self._counts[series])
 
     def quantiles(self, series: int, of: tuple[float, ...]) -> NDArray[np.float64]:
         """Quantiles of one series, to the width of a bin; NaN where it is empty."""

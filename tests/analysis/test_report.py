@@ -140,6 +140,17 @@ def test_a_broken_script_would_be_seen(tmp_path):
     assert inspect(tmp_path, page, 1280)["state"] == "failed"
 
 
+@needs_chromium
+def test_cut_and_overlapping_texts_would_be_seen(tmp_path):
+    page = report(tmp_path, RUNS["two ranks"])
+    text = page.read_text()
+    head = "function textWidth(text) {"  # without it no label has its room
+    assert text.count(head) == 1
+    page.write_text(text.replace(head, f"{head} return 0;"))
+    wrong = inspect(tmp_path, page, 1280)["wrong"]
+    assert "cut: " in wrong and " over " in wrong
+
+
 def test_it_is_one_file_that_needs_no_network(tmp_path):
     text = report(tmp_path, RUNS["two ranks"]).read_text()
     outside = set(re.findall(r"""(?:https?:)?//[\w.-]+\.\w+[^\s"'<>]*""", text))
@@ -252,7 +263,7 @@ def test_roofs_can_be_probed(tmp_path, monkeypatch):
     monkeypatch.setattr("layerledger.report.probe", lambda: (123.0, 45.0))
     page = report(tmp_path, Synthetic(), words=["--probe-roofs", "--peak-gbs", "9"])
     assert data_of(page)["sections"]["roofline"]["roofs"] == [123, 9]
-    assert "FLOP/s probed on this machine with numpy, bytes/s given" in data_of(page)["roofText"]
+    assert "FLOP/s probed with numpy on all cores of this machine, bytes/s given" in data_of(page)["roofText"]
 
 
 def test_probing_measures_something():
