@@ -130,28 +130,37 @@ def layers_over_iterations(run: RunFile) -> Iterator[Drawn]:
 
 
 def _layers(run: RunFile, series: Series, rank: int | None) -> Drawn:
-    figure = new_figure(9.5, 5)
-    axes = figure.subplots()
     middle = _MEDIAN if series.is_band else 0
     steady = series.data[~series.warmup] if (~series.warmup).any() else series.data
     order = np.argsort(-np.nan_to_num(np.nanmedian(steady[:, middle], axis=0)))
-    shown = sorted(order[:MOST_LAYERS]) if order.size > MOST_LAYERS + 1 else range(order.size)
+    has_others = order.size > MOST_LAYERS + 1
+    shown = sorted(order[:MOST_LAYERS]) if has_others else list(range(order.size))
+    figure = new_figure(9.5, 6.5 if has_others else 5)
+    axes, *below = figure.subplots(
+        1 + has_others, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_others]
+    )[:, 0]
     for colour, layer in enumerate(shown):
-        values = series.data[:, :, layer]
         _line(
-            axes, series, values, LAYER_COLOURS[colour % len(LAYER_COLOURS)], run.layers[layer],
+            axes,
+            series,
+            series.data[:, :, layer],
+            LAYER_COLOURS[colour % len(LAYER_COLOURS)],
+            run.layers[layer],
             LINE_STYLES[colour // len(LAYER_COLOURS)],
-        )  # fmt: skip
-    if len(shown) < order.size:
-        others = np.nansum(series.data[:, middle, order[MOST_LAYERS:]], axis=1)
-        axes.plot(
-            series.iterations, others, color=GREY, lw=1.6, ls="--",
-            label=f"other {order.size - MOST_LAYERS}, summed",
-        )  # fmt: skip
+        )
     where = f"rank {rank}" if rank is not None else _band_text(run)
-    _finish(axes, series, "layer time (ms)", f"{describe(run)}\nlayer time, {where}")
-    axes.set_ylim(bottom=0)
+    title = f"{describe(run)}\nlayer time, {where}"
+    if has_others:
+        title += f"; the {MOST_LAYERS} longest layers"
+    clipped = _from_zero(axes, series, series.data[:, :, shown])
+    _finish(axes, series, "layer time (ms)", title, last=not has_others, clipped=clipped)
     _legend(axes)
+    for lower in below:
+        others = np.nansum(series.data[:, middle, order[MOST_LAYERS:]], axis=1)
+        lower.plot(series.iterations, others, color=GREY, lw=1.6, ls="--")
+        clipped = _from_zero(lower, series, others)
+        count = order.size - MOST_LAYERS
+        _finish(lower, series, "sum (ms)", f"the other {count} layers, summed", clipped=clipped)
     table = series.table(run.layers, "ms")
     if rank is not None:
         table["rank"] = rank
@@ -178,8 +187,9 @@ def phases_over_iterations(run: RunFile, layers: Sequence[str]) -> Iterator[Draw
                     ls=LINE_STYLES[rank % 4], label=f"{phase}, rank {rank}",
                 )  # fmt: skip
         text = _band_text(run) if one.is_band else "each rank"
-        _finish(axes, one, f"{layer} time (ms)", f"{describe(run)}\n{layer}, {text}")
-        axes.set_ylim(bottom=0)
+        clipped = _from_zero(axes, one, one.data)
+        title = f"{describe(run)}\n{layer}, {text}"
+        _finish(axes, one, f"{layer} time (ms)", title, clipped=clipped)
         _legend(axes)
         yield Drawn(figure, one.table(run.phases, "ms"), f"phases-{i:02d}-{layer}")
 
@@ -189,15 +199,17 @@ def total_and_layers(run: RunFile) -> Drawn:
     series = read_series(
         run,
         ["iteration_time", "layer_time", "activity_time"],
-        lambda total, layer, activity: np.stack(
-            [
-                total,
-                np.nansum(layer, axis=(2, 3)),
-                np.nansum(layer, axis=(2, 3)) + np.nansum(activity, axis=2),
-            ],
-            axis=2,
-        )
-        / 1e3,
+        lambda total, layer, activity: (
+            np.stack(
+                [
+                    total,
+                    np.nansum(layer, axis=(2, 3)),
+                    np.nansum(layer, axis=(2, 3)) + np.nansum(activity, axis=2),
+                ],
+                axis=2,
+            )
+            / 1e3
+        ),
     )
     parts = [
         ("iteration time", BLACK, "-"),
@@ -213,11 +225,13 @@ def total_and_layers(run: RunFile) -> Drawn:
             if not series.is_band:
                 values = values[:, rank : rank + 1]
             _line(axes, series, values, colour, label, style, 2.2 if i == 0 else 1.6)
-        axes.set_ylim(bottom=0)
+        clipped = _from_zero(axes, series, series.data)
         where = _band_text(run) if series.is_band else f"rank {rank}"
-        title = f"iteration time and sum of layers, {where}"
-        _finish(axes, series, "time (ms)", f"{describe(run)}\n{title}" if rank == 0 else where,
-                last=rank == panels - 1)  # fmt: skip
+        title = f"{describe(run)}\niteration time and sum of layers, {where}"
+        last = rank == panels - 1
+        _finish(
+            axes, series, "time (ms)", title if rank == 0 else where, last=last, clipped=clipped
+        )
     _legend(many[0])
     names = ["iteration", "layers", "layers_and_activities"]
     return Drawn(figure, series.table(names, "ms"), "total")
@@ -228,9 +242,11 @@ def percentage_error(run: RunFile) -> Drawn:
     series = read_series(
         run,
         ["iteration_time", "layer_time", "unaccounted"],
-        lambda total, layer, unaccounted: 100
-        * np.stack([total - np.nansum(layer, axis=(2, 3)), np.abs(unaccounted)], axis=2)
-        / total[:, :, None],
+        lambda total, layer, unaccounted: (
+            100
+            * np.stack([total - np.nansum(layer, axis=(2, 3)), np.abs(unaccounted)], axis=2)
+            / total[:, :, None]
+        ),
     )
     figure = new_figure(9.5, 6)
     upper, lower = figure.subplots(2, sharex=True)
@@ -290,14 +306,30 @@ def _line(
     )  # fmt: skip
 
 
-def _finish(axes: Axes, series: Series, y_label: str, title: str, last: bool = True) -> None:
+def _from_zero(axes: Axes, series: Series, values: NDArray[Any]) -> bool:
+    """An axis from 0 to a bit above all that comes after warm-up; whether that cuts warm-up."""
+    steady = values[~series.warmup] if (~series.warmup).any() else values
+    top = 1.08 * float(np.nanmax(steady)) if np.isfinite(steady).any() else 1.0
+    axes.set_ylim(0, top or 1.0)
+    return bool(np.nanmax(values) > top) if np.isfinite(values).any() else False
+
+
+def _finish(
+    axes: Axes,
+    series: Series,
+    y_label: str,
+    title: str,
+    last: bool = True,
+    clipped: bool = False,
+) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(y_label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.01)
     if last:
         thinned = f", each point the mean of {series.step}" if series.step > 1 else ""
-        grey = " (grey: warm-up)" if series.warmup.any() else ""
+        cut = ", partly above the axis" if clipped else ""
+        grey = f" (grey: warm-up{cut})" if series.warmup.any() else ""
         axes.set_xlabel(f"iteration{thinned}{grey}")
     if series.warmup.any():
         end = series.iterations[np.flatnonzero(series.warmup)[-1]] + series.step / 2

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
-from .reductions import QUANTILES, Reduction, mean
+from .reductions import QUANTILES, Reduction, mean, quantiles
 from .runfile import RunFile
 
 SLOWER: Final = 0.05
@@ -19,6 +19,8 @@ LARGE_SHARE_PERCENT: Final = 5.0
 """So much waiting or idling of an iteration is worth a remark."""
 SMALL_SHARE: Final = 0.001
 """Less than this share of an iteration is not worth a remark."""
+DEAR: Final = 0.005
+"""So large a share, lost to one layer on one rank, is a problem."""
 LARGE_TRANSFER_PERCENT: Final = 10.0
 MOST_NAMED: Final = 5
 """How many of a kind are named; the rest is counted."""
@@ -172,9 +174,9 @@ def excess_over_others(values: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(values / others - 1)
 
 
-def _standard_error(quantiles: NDArray[Any], rows: int) -> NDArray[Any]:
+def _standard_error(spread: NDArray[Any], rows: int) -> NDArray[Any]:
     """[...]: of a median, from the quartiles of [quantile, ...], as for normal deviations."""
-    quartiles = quantiles[QUANTILES.index(0.75)] - quantiles[QUANTILES.index(0.25)]
+    quartiles = spread[QUANTILES.index(0.75)] - spread[QUANTILES.index(0.25)]
     return np.asarray(1.2533 * quartiles / 1.349 / np.sqrt(max(1, rows)))
 
 
@@ -183,12 +185,12 @@ def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Findi
         return
     slow_ranks = []
     own = np.nanmedian(reduction.own, axis=0)
+    errors = _standard_error(quantiles(reduction.own), reduction.rows.size)
+    errors = np.maximum(errors, np.nanmedian(errors))
     excess = excess_over_others(own)
     last = np.nanargmax(reduction.own, axis=1)
     for rank in np.flatnonzero(excess > SLOWER):
-        spread = np.nanquantile(reduction.own[:, rank], (0.25, 0.75))
-        error = 1.2533 * (spread[1] - spread[0]) / 1.349 / np.sqrt(reduction.rows.size)
-        if excess[rank] * own[rank] > STANDARD_ERRORS * error:
+        if excess[rank] * own[rank] > STANDARD_ERRORS * errors[rank]:
             slow_ranks.append(int(rank))
     slow_ranks.sort(key=lambda rank: -excess[rank])
     for rank in slow_ranks[:MOST_NAMED]:
@@ -207,10 +209,13 @@ def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Findi
 
 
 def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
+    assert reduction.layer_quantiles is not None
     medians = np.nansum(reduction.layer_median, axis=2)  # [rank, layer]
     errors = np.sqrt(
         np.nansum(_standard_error(reduction.layer_quantiles, reduction.rows.size) ** 2, axis=2)
     )
+    # Quartiles of few iterations scatter: an error below the other ranks' is not believed.
+    errors = np.maximum(errors, np.nanmedian(errors, axis=0))
     excess = excess_over_others(medians)
     typical = float(np.nanmedian(reduction.slowest))
     lost = excess * medians / (1 + excess)  # over the others' median
@@ -219,13 +224,14 @@ def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     cells = cells[np.argsort(-lost[tuple(cells.T)])]
     for i, (rank, layer) in enumerate(cells[:MOST_NAMED]):
         rest = cells.shape[0] - MOST_NAMED
+        is_dear = lost[rank, layer] > DEAR * typical
         yield Finding(
-            "problem",
+            "problem" if is_dear else "notice",
             f"{run.layers[layer]} is slow on rank {rank}",
             f"It takes {time_text(medians[rank, layer])} there, {100 * excess[rank, layer]:.1f} % "
             f"more than the median of the other ranks, and costs that rank "
             f"{time_text(lost[rank, layer])} an iteration ({_host(run, rank)})."
-            + (f" {rest} more layers are slow on some rank: see the table of layers by rank."
+            + (f" {rest} more layers are slow on some rank: layers-by-rank.csv has them all."
                if rest > 0 and i == MOST_NAMED - 1 else ""),
         )  # fmt: skip
 
@@ -238,9 +244,7 @@ def _shares(run: RunFile, reduction: Reduction) -> dict[str, float]:
     """Each activity in percent of the iteration, mean over ranks."""
     whole = float(mean(reduction.iteration))
     means = mean(reduction.activity, 0)
-    return {
-        name: 100 * float(us) / whole for name, us in zip(run.activities, means, strict=True)
-    }
+    return {name: 100 * float(us) / whole for name, us in zip(run.activities, means, strict=True)}
 
 
 def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ class Histograms:
 
     def of(self, series: int) -> NDArray[np.int32]:
         """[bin]: one series' counts."""
-        return self._counts[series]
+        return np.asarray(self._counts[series])
 
     def quantiles(self, series: int, of: tuple[float, ...]) -> NDArray[np.float64]:
         """Quantiles of one series, to the width of a bin; NaN where it is empty."""
@@ -62,7 +62,7 @@ class Histograms:
         edges = self.edges()
         found = []
         for quantile in of:
-            wanted = quantile * total
+            wanted = quantile * (total - 1) + 0.5
             i = min(int(np.searchsorted(reached, wanted)), used.size - 1)
             before = reached[i - 1] if i else 0
             share = (wanted - before) / counts[used[i]]

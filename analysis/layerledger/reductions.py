@@ -86,25 +86,26 @@ class Reduction:
     def layer_median(self) -> Floats:
         """[rank, layer, phase]: medians over rows."""
         assert self.layer_quantiles is not None
-        return self.layer_quantiles[QUANTILES.index(0.5)]
+        return np.asarray(self.layer_quantiles[QUANTILES.index(0.5)])
 
     @property
     def layer_time(self) -> Floats:
         """[layer, phase]: mean over ranks of medians over rows, as `layerledger summary` has it."""
-        return mean(self.layer_median, 0)
+        return np.asarray(mean(self.layer_median, 0))
 
     @property
     def slowest(self) -> Floats:
         """[row]: the iteration's time, which is that of its slowest rank."""
         with _absent_is_fine():
-            return np.nanmax(self.iteration, axis=1)
+            return np.asarray(np.nanmax(self.iteration, axis=1))
 
     @property
     def unaccounted_percent(self) -> Floats:
         """[row]: |unaccounted| in percent of iteration_time, on the rank where it is most."""
         assert self.unaccounted is not None
         with _absent_is_fine():
-            return np.nanmax(100 * np.abs(self.unaccounted) / self.iteration, axis=1)
+            worst = np.nanmax(100 * np.abs(self.unaccounted) / self.iteration, axis=1)
+        return np.asarray(worst)
 
     def is_typical(self) -> int:
         """The row whose time is nearest to the median."""
@@ -129,7 +130,7 @@ def mean(values: NDArray[Any], axis: int | tuple[int, ...] | None = None) -> Any
 def quantiles(values: NDArray[np.floating[Any]], axis: int = 0) -> NDArray[np.floating[Any]]:
     """[quantile, ...]: QUANTILES along an axis of what is there; NaN where nothing is."""
     with _absent_is_fine():
-        return np.nanquantile(values, QUANTILES, axis=axis)
+        return np.asarray(np.nanquantile(values, QUANTILES, axis=axis))
 
 
 def counted_rows(run: RunFile) -> NDArray[np.intp]:
@@ -235,9 +236,7 @@ def _reduce_layers(run: RunFile, rows: NDArray[np.intp], progress: Progress) -> 
         for time, start in zip(times, starts, strict=True):
             values = time.values[chosen]
             with _absent_is_fine():
-                end = np.nanmax(
-                    start.values[chosen][..., backward] + values[..., backward], axis=2
-                )
+                end = np.nanmax(start.values[chosen][..., backward] + values[..., backward], axis=2)
             reduced["backward_end"][:, time.ranks] = end
             work = [
                 pool.submit(_reduce_rank, values[:, i], time.ranks.start + i, reduced)

@@ -10,19 +10,21 @@ from .charts import make_directory
 from .errors import AnalysisError, ExitCode
 from .figures import run_names
 from .findings import find
+from .layer_data import (
+    distribution_section,
+    layers_by_rank_table,
+    layers_section,
+    roofline_section,
+)
 from .page import assemble
 from .page_data import (
     Section,
     buckets_section,
-    distribution_section,
     idle_section,
     iterations_section,
-    layers_by_rank_table,
-    layers_section,
     ledger_section,
     map_section,
     proof_section,
-    roofline_section,
 )
 from .reductions import Reduction, reduce_run
 from .roofs import probe
@@ -84,9 +86,10 @@ def _roofs(arguments: argparse.Namespace) -> tuple[tuple[float, float] | None, s
         return None, ""
     probed = probe()
     roofs = tuple(g if g is not None else p for g, p in zip(given, probed, strict=True))
-    parts = [
-        "given" if value is not None else "probed on this machine with numpy" for value in given
-    ]
+    here = "probed with numpy on all cores of this machine"
+    if given == (None, None):
+        return (roofs[0], roofs[1]), here
+    parts = ["given" if value is not None else here for value in given]
     return (roofs[0], roofs[1]), f"FLOP/s {parts[0]}, bytes/s {parts[1]}"
 
 

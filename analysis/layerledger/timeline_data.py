@@ -33,7 +33,8 @@ def timeline_section(run: RunFile, reduction: Reduction) -> Section:
     """
     ranks = chosen_ranks(reduction)
     typical, slowest = reduction.is_typical(), int(np.nanargmax(reduction.slowest))
-    windows, records = [], []
+    windows: list[dict[str, Any]] = []
+    records: list[tuple[Any, ...]] = []
     for name, row in (("typical", typical), ("slowest", slowest)):
         rows = _neighbours(reduction, row)
         windows.append({"name": name, **_window(run, rows, ranks, name, records)})
@@ -86,7 +87,7 @@ def _window(
     numbers = run.read("iteration", span)
     lanes = []
     for i, rank in enumerate(ranks):
-        spans: list[list[float]] = []
+        spans: list[list[Any]] = []
         iterations = []
         for row, number in enumerate(numbers):
             base = float(starts[row, i])
@@ -112,8 +113,8 @@ def _window(
                         records.append((name, number, rank, "communication", what, start, duration))
         spans.sort(key=lambda span: (span[0], span[3]))
         lanes.append({"iterations": iterations, "spans": spans})
-    end = float((starts + arrays["iteration_time"]).max())
-    return {"lanes": lanes, "end": _ms(end), "iterations": [int(number) for number in numbers]}
+    last = float((starts + arrays["iteration_time"]).max())
+    return {"lanes": lanes, "end": _ms(last), "iterations": [int(number) for number in numbers]}
 
 
 def _ms(value: float) -> float | None:

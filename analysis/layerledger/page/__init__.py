@@ -95,8 +95,8 @@ def _cards(run: RunFile, reduction: Reduction) -> list[list[str]]:
     cards = [
         [time_text(typical), "iteration, median of the slowest rank",
          f"80 %: {time_text(low)} to {time_text(high)}"],
-        [f"{_rate(run.global_batch / typical * 1e6)}/s", "images", f"{reduction.rows.size} iterations "
-         "counted"],
+        [f"{_rate(run.global_batch / typical * 1e6)}/s", "images",
+         f"{reduction.rows.size} iterations counted"],
     ]  # fmt: skip
     whole = float(mean(reduction.iteration))
     if reduction.layers is not None:
@@ -120,8 +120,13 @@ def _cards(run: RunFile, reduction: Reduction) -> list[list[str]]:
         cards.append([f"{np.nanmedian(percent):.2g} %", "unaccounted, median iteration",
                       f"worst {np.nanmax(percent):.2g} %"])  # fmt: skip
     if run.overhead:
-        cards.append([f"{float(run.overhead['percent']):+.2f} %", "cost of profiling",
-                      f"{float(run.overhead['low']):+.2f} to {float(run.overhead['high']):+.2f} %"])
+        cards.append(
+            [
+                f"{float(run.overhead['percent']):+.2f} %",
+                "cost of profiling",
+                f"{float(run.overhead['low']):+.2f} to {float(run.overhead['high']):+.2f} %",
+            ]
+        )
     if "top1" in run.validation:
         cards.append([f"{100 * float(run.validation['top1']):.2f} %", "validation top-1",
                       f"{run.validation.get('images', '')} images"])  # fmt: skip
@@ -133,8 +138,10 @@ def _roof_text(section: Section | None) -> str:
         return ""
     text = (
         "Rate of each layer and phase on one rank against its FLOPs per byte, both logarithmic; "
-        f"larger marks take more time. Roofs: {section.data['origin']}."
+        "larger marks take more time."
     )
+    if section.data["roofs"]:
+        text += f" Roofs: {section.data['origin']}."
     if section.data["above"]:
         text += (
             f" {section.data['above']} marks lie above a roof: it is too low, or a cache saved "

@@ -114,20 +114,26 @@ function layerBars(data) {
 }
 
 function distribution(data) {
-  let phase = 3;
+  let phase = 3, relative = true;
   const figure = plot("Distribution of each layer's time", (svg, width) => {
     const present = data.of.map((of, i) => [i, of[phase]]).filter(([, of]) => of);
     const left = Math.min(Math.max(...present.map(([i]) => textWidth(data.layers[i]))), width * 0.34) + 12;
-    const right = width - 14;
+    const right = width - 78;
     const rowHeight = 30;
-    const low = Math.min(...present.map(([, of]) => of.q[0])) / 1.15;
-    const high = Math.max(...present.map(([, of]) => of.q[6])) * 1.15;
-    const x = Object.assign(logarithmic(low, high, left, right), { from: left, to: right });
+    const unit = (of) => (relative ? of.q[3] / 100 : 1);
+    const low = Math.min(...present.map(([, of]) => of.q[0] / unit(of)));
+    const high = Math.max(...present.map(([, of]) => of.q[6] / unit(of)));
     const bottom = present.length * rowHeight + 4;
-    bottomAxis(svg, x, logTicks(low, high, (right - left) / 70), 2, bottom, "ms, logarithmic", number);
+    const scale = relative ? linear(low - 0.03 * (high - low), high + 0.03 * (high - low), left, right)
+      : logarithmic(low / 1.15, high * 1.15, left, right);
+    const marks = relative ? ticks(low, high, (right - left) / 80) : logTicks(low / 1.15, high * 1.15, (right - left) / 70);
+    bottomAxis(svg, Object.assign(scale, { from: left, to: right }), marks, 2, bottom,
+      relative ? "% of the layer's median" : "ms, logarithmic", relative ? null : number);
     present.forEach(([i, of], row) => {
+      const x = (value) => scale(value / unit(of));
       const middle = row * rowHeight + rowHeight / 2 + 2;
       shape(svg, "text", { x: left - 7, y: middle + 4, "text-anchor": "end" }, shortened(data.layers[i], left - 12));
+      shape(svg, "text", { x: right + 10, y: middle + 4, class: "axis" }, milliseconds(of.q[3]));
       const bins = of.d.length, [first, last] = [of.q[0], of.q[6]];
       const at = (k) => x(first * (last / first) ** (k / bins)).toFixed(1);
       let upper = `M${at(0)},${middle}`, lower = "";
@@ -147,7 +153,8 @@ function distribution(data) {
     return bottom + 42;
   });
   const order = [3, 0, 1, 2];
-  return [choice("Phase", ["all", "forward", "backward", "update"], (i) => { phase = order[i]; figure.redraw(); }), figure];
+  return [choice("Phase", ["all", "forward", "backward", "update"], (i) => { phase = order[i]; figure.redraw(); }),
+    choice("Axis", ["against each median", "time"], (i) => { relative = i === 0; figure.redraw(); }), figure];
 }
 
 // 1, 2, 5 in each decade, thinned to what fits.
@@ -259,11 +266,16 @@ function roofline(data) {
 
 // Iteration time, and the loss under it.
 function overIterations(data) {
+  const settled = data.slowest.filter((value, i) => value !== null && data.iterations[i] >= data.iterations[0] + data.warmupEnd)
+    .sort((a, b) => a - b);
+  const usual = 1.25 * (settled[Math.floor(0.95 * (settled.length - 1))] ?? 1);
+  const hasPeaks = Math.max(...data.slowest) > 2 * usual;
+  let limit = hasPeaks ? usual : null;
   const lines = (svg, width, height, values, colours, text, fromZero) => {
     const [left, right, top, bottom] = [60, width - 12, 24, height];
     const all = values.flat().filter((value) => value !== null);
     if (!all.length) return height;
-    const low = fromZero ? 0 : Math.min(...all), high = Math.max(...all) * (fromZero ? 1.03 : 1);
+    const low = fromZero ? 0 : Math.min(...all), high = fromZero ? limit ?? Math.max(...all) * 1.03 : Math.max(...all);
     const last = data.iterations.at(-1) + data.step;
     const x = Object.assign(linear(data.iterations[0], last, left, right), { from: left, to: right });
     const y = linear(low, high, bottom, top);
@@ -276,7 +288,7 @@ function overIterations(data) {
       let path = "", pen = "M";
       series.forEach((value, i) => {
         if (value === null) { pen = "M"; return; }
-        path += `${pen}${x(data.iterations[i] + data.step / 2).toFixed(1)},${y(value).toFixed(1)}`;
+        path += `${pen}${x(data.iterations[i] + data.step / 2).toFixed(1)},${Math.max(top - 4, y(value)).toFixed(1)}`;
         pen = "L";
       });
       shape(svg, "path", { d: path, fill: "none", stroke: colours[k], "stroke-width": 1.5 });
@@ -293,6 +305,9 @@ function overIterations(data) {
   };
   const time = plot("Iteration time over the run", (svg, width) => lines(svg, width, 220, [data.slowest, data.median], ["#D55E00", "#0072B2"], "ms", true));
   const made = [legend(["slowest rank", "median rank"], ["#D55E00", "#0072B2"]), time];
+  if (hasPeaks) {
+    made.unshift(choice("Axis", ["usual times, peaks cut off", "all"], (i) => { limit = i ? null : usual; time.redraw(); }));
+  }
   if (data.loss.some((value) => value !== null)) {
     made.push(plot("Training loss over the run", (svg, width) => lines(svg, width, 150, [data.loss], ["#1d2433"], "training loss", false)));
   }

@@ -40,7 +40,7 @@ const sections = [
   section("ledger", "Ledger", "Where the time went", "Every microsecond of an iteration is in exactly one part; means over the measured iterations. Hidden all-reduce and copies lie under layers and are not added.", ledger),
   section("layers", "Layers", "Layers", `Mean over ranks of each rank's median. FLOPs and bytes are counted from the network's shapes (bytes: the least possible), for one rank's batch. Click a column's head to sort.`,
     (data) => [...layerTable(data, run.ranks), ...layerBars(data)]),
-  section("distribution", "Spread", "Spread of each layer", "Over all measured iterations and ranks: density between the 1st and 99th percentile, thin line 5th to 95th, thick line 25th to 75th, circle median.", distribution),
+  section("distribution", "Spread", "Spread of each layer", "Over all measured iterations and ranks: density between the 1st and 99th percentile, thin line 5th to 95th, thick line 25th to 75th, circle median, which stands on the right.", distribution),
   section("timeline", "Timeline", "Timeline", `One lane for each rank's computing, below it its communication; on rank 0's clock, corrected for offsets.${few} Drag to zoom, double-click for all, hold Ctrl and scroll, or use the keys.`, timeline),
   section("ranks", "Stragglers", "Stragglers", "Each rank's own time, which is its iteration without the all-reduce's wait and transfer, against the median of all ranks in the same iteration. Orange ranks are those that the others wait for.", stragglerMap),
   section("idle", "Idle", "Beside the layers, by cause", "Bar: mean over iterations and ranks. Line: 5th to 95th percentile of the ranks' means. Circle: the rank with most.", idle),

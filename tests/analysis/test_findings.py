@@ -1,0 +1,137 @@
+"""A mistake that is planted is found, by name; a sound run is not blamed."""
+
+import numpy as np
+import pytest
+from synthetic import Synthetic
+
+from layerledger import RunFile, RunFileWarning
+from layerledger.findings import excess_over_others, find, time_text
+from layerledger.reductions import reduce_run
+
+CHEAP = {"percent": 0.1, "low": -0.1, "high": 0.3, "pairs": 40}
+
+
+def findings(tmp_path, change=None, **given):
+    given = {"overhead": CHEAP, "iterations": 40, "noise": 0.01, **given}
+    with RunFile(Synthetic(**given).write(tmp_path / "run.h5", change=change)) as run:
+        return find(run, reduce_run(run))
+
+
+def problems(tmp_path, **given):
+    return {f.title: f.text for f in findings(tmp_path, **given) if f.severity == "problem"}
+
+
+def test_a_sound_run_is_praised_and_nothing_else(tmp_path):
+    found = findings(tmp_path)
+    assert [f.severity for f in found] == ["good", "good"]
+    assert "0.05" in found[0].text  # 1 us of about 1.95 ms
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_no_fault(tmp_path, seed):
+    assert not problems(tmp_path, ranks=64, noise=0.1, iterations=30, seed=seed, transfer_us=5,
+                        layer_us=[(1e4, 2e4, 100)] * 3, unaccounted_us=2, change=wait_free)
+
+
+def wait_free(arrays):
+    """Noise makes ranks wait for each other, rightly said elsewhere."""
+    arrays["activity_time"][:, :, 2] = 0
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 40])
+def test_a_layer_ten_percent_slower_on_one_rank(tmp_path, ranks):
+    found = problems(tmp_path, ranks=ranks, slow={(1, "conv2"): 1.1})
+    assert list(found) == ["conv2 is slow on rank 1"]
+    assert "more than the median of the other ranks" in found["conv2 is slow on rank 1"]
+    percent = float(found["conv2 is slow on rank 1"].split(" % more")[0].split()[-1])
+    assert percent == pytest.approx(10, abs=1)
+
+
+def test_a_slow_rank_is_named_with_its_host(tmp_path):
+    slow = {(5, layer): 1.3 for layer in ("conv1", "conv2", "fc1")}
+    found = problems(tmp_path, ranks=8, slow=slow)
+    assert "host node1" in found["Rank 5 is slow"]
+    assert "slowest in 100 % of the iterations" in found["Rank 5 is slow"]
+    assert "rank 5, in 100 %" in found["Ranks wait for the slowest one"]
+
+
+def test_a_gap_of_a_millisecond(tmp_path):
+    found = problems(tmp_path, gaps={(7, 1): 1000})
+    assert found["Gap in iteration 7 on rank 1"].startswith("1.00\u00a0ms")
+    assert "iteration 7 (bound 1.0 %)" in found["Unaccounted time above its bound"]
+
+
+def test_a_gap_in_long_iterations_too(tmp_path):
+    """Where a millisecond is within the bounds it is named all the same."""
+    found = problems(tmp_path, gaps={(7, 1): 1000}, layer_us=[(5e4, 1e5, 1e3)] * 3, noise=0)
+    assert list(found) == ["Gap in iteration 7 on rank 1"]
+
+
+@pytest.mark.parametrize(("given", "title", "says"), [
+    ({"input_us": 600}, "Training is input-bound", "input_wait takes 23"),
+    ({"idle_us": 300}, "The device waits for the host", "idle_launch takes 13"),
+    ({"copy_us": 300}, "Copies to the device are exposed", "memcpy_h2d takes 13"),
+    ({"transfer_us": 500}, "The all-reduce is exposed", "allreduce_transfer takes 20"),
+    ({"measurement_us": 40}, "Measurement takes long", "measurement takes 2"),
+    ({"unaccounted_us": 30}, "Unaccounted time above its bound", "1.5"),
+    ({"overhead": {"percent": 1.5, "low": 1.1, "high": 1.9, "pairs": 40}},
+     "Profiling costs more than its bound", "+1.10 to +1.90 %"),
+])  # fmt: skip
+def test_each_loss_of_time_is_named_with_its_number(tmp_path, given, title, says):
+    found = problems(tmp_path, **given)
+    assert list(found) == [title]
+    assert says in found[title]
+
+
+@pytest.mark.parametrize(("status", "says"), [("failed", "The run failed"),
+                                              ("running", "has not ended, or was killed"),
+                                              ("interrupted", "was interrupted")])
+def test_a_run_that_did_not_end_well(tmp_path, status, says):
+    with pytest.warns(RunFileWarning):
+        found = problems(tmp_path, status=status)
+    assert says in found["The run is not whole"]
+
+
+def notices(tmp_path, **given):
+    return {f.title: f.text for f in findings(tmp_path, **given) if f.severity == "notice"}
+
+
+def test_drift_is_noticed_at_either_end(tmp_path):
+    early = notices(tmp_path, drift=lambda i: np.where(i < 9, 1.3, 1.0))
+    assert "profile.warmup" in early["The first fifth of the run is slower"]
+    late = notices(tmp_path, drift=lambda i: np.where(i > 30, 1.3, 1.0))
+    assert list(late) == ["The last fifth of the run is slower"]
+
+
+def test_an_outlier_is_explained(tmp_path):
+    def stall(arrays):
+        arrays["activity_time"][20, :, 4] += 5000
+        arrays["iteration_time"][20] += 5000
+
+    found = notices(tmp_path, change=stall)
+    text = found["1 of 38 iterations take more than 1.5 medians"]
+    assert "iteration 20" in text and "input_wait took 5.00\u00a0ms more" in text
+
+
+def test_divergence_is_a_problem(tmp_path):
+    def diverge(arrays):
+        arrays["loss"][12:] = np.inf
+
+    assert "From iteration 12" in problems(tmp_path, change=diverge)["Training diverged"]
+
+
+def test_unmeasured_overhead_and_few_iterations_are_noticed(tmp_path):
+    found = notices(tmp_path, overhead={}, iterations=8)
+    assert set(found) == {"The cost of profiling was not measured", "Few iterations"}
+
+
+def test_a_rank_is_compared_with_the_others_only():
+    np.testing.assert_allclose(excess_over_others(np.array([1.0, 1.1]))[1], 0.1)
+    np.testing.assert_allclose(excess_over_others(np.array([1.0] * 40 + [1.1]))[40], 0.1)
+    np.testing.assert_array_equal(excess_over_others(np.ones((1, 3))), 0)
+
+
+@pytest.mark.parametrize(("us", "text"), [(0.5, "0.50 us"), (999.9, "1.00 ms"), (1500, "1.50 ms"),
+                                          (123456, "123 ms"), (2.5e6, "2.50 s")])
+def test_durations_have_three_digits(us, text):
+    assert time_text(us).replace("\u00a0", " ").replace("\u00b5", "u") == text
