@@ -13,6 +13,7 @@ from . import __version__
 from .errors import AnalysisError, ExitCode, RunFileWarning
 
 COMMANDS: dict[str, str] = {
+    "compare": "say whether run B is slower than run A, per layer and in all",
     "figures": "draw the figures of per-layer timing, as PNG, SVG and CSV",
     "report": "write one page per run that says where the time went",
 }
