@@ -91,10 +91,16 @@ def _describe(run_file: RunFile) -> str:
     )
 
 
+def _shortened(line: str) -> str:
+    """A figure has room for the end of a long path."""
+    return line if len(line) <= 120 else f"{line[:3]}...{line[-114:]}"
+
+
 def _write(result: Comparison, title: str, arguments: argparse.Namespace) -> None:
     directory = make_directory(arguments.output)
     with mpl.rc_context(STYLE):
-        figure = draw_comparison(result.table, title, arguments.margin)
+        short = "\n".join(_shortened(line) for line in title.splitlines())
+        figure = draw_comparison(result.table, short, arguments.margin)
         save(figure, result.table, directory, "compare")
     print(f"compare.png, compare.svg and compare.csv are in {directory}")
 
