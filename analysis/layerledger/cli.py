@@ -13,8 +13,10 @@ from . import __version__
 from .errors import AnalysisError, ExitCode, RunFileWarning
 
 COMMANDS: dict[str, str] = {
+    "compare": "say whether run B is slower than run A, per layer and in all",
     "figures": "draw the figures of per-layer timing, as PNG, SVG and CSV",
     "report": "write one page per run that says where the time went",
+    "scaling": "strong or weak scaling of several runs: tables and plots",
 }
 """A command is a module of this package with `add_arguments(parser)` and `run(arguments)`, which
 returns the exit code. Modules are imported when their command is called."""

@@ -10,6 +10,7 @@ import pytest
 from test_run_file import write_sample
 
 HERE = pathlib.Path(__file__).parent
+NEWEST = HERE / "fixtures" / "run-1.1.0.h5"
 TEXT = (HERE.parents[1] / "analysis" / "FORMAT.md").read_text(encoding="utf-8")
 
 
@@ -66,33 +67,63 @@ def test_every_dataset_is_defined_and_every_definition_is_there(fresh):
                  for fault in differences(title, section(title), lines)])
 
 
-def test_every_attribute_is_defined(fresh):
-    documented = section("Attributes of the file")
-    found = {name: f"| {name} | " for name in fresh.attrs}
-    missing = [name for name in found if name not in documented]
-    stale = [name for name in documented if name not in found]
-    assert not missing, f"add to 'Attributes of the file': {missing}"
-    assert not stale, f"remove from 'Attributes of the file': {stale}"
+def test_every_attribute_is_defined():
+    with h5py.File(NEWEST) as file:
+        documented = section("Attributes of the file")
+        missing = [name for name in file.attrs if name not in documented]
+        stale = [name for name in documented if name not in file.attrs]
+        assert not missing, f"add to 'Attributes of the file': {missing}"
+        assert not stale, f"remove from 'Attributes of the file': {stale}"
+
+
+# Groups of facts that a run has only where it was asked for them, and how many facts each has.
+ON_REQUEST = {"staging": 7, "twin": 6}
+
+
+def facts_of(file):
+    """The lines of all scalars with a unit in groups of facts."""
+    return {f"{group}/{name}": (f"| {group}/{name} | {type_of(data)} | {data.attrs['units']} "
+                                f"| {data.attrs['long_name']} |")
+            for group in ("validation", "overhead", "wall_clock", *ON_REQUEST) if group in file
+            for name, data in file[group].items() if data.shape == ()}
 
 
 def test_every_numeric_fact_is_defined(fresh):
-    found = {f"{group}/{name}": (f"| {group}/{name} | {type_of(data)} | {data.attrs['units']} "
-                                 f"| {data.attrs['long_name']} |")
-             for group in ("validation", "overhead", "wall_clock") if group in fresh
-             for name, data in fresh[group].items()}
+    found = facts_of(fresh)
     assert found
+    groups = {name.split("/")[0] for name in found}
     documented = {name: row for name, row in section("Facts").items()
-                  if name.split("/")[0] in {name.split("/")[0] for name in found}}
+                  if name.split("/")[0] in groups}
     expect_none(differences("Facts", documented, found))
 
 
+def test_facts_on_request_are_defined():
+    documented = [name.split("/")[0] for name in section("Facts")]
+    assert {group: documented.count(group) for group in ON_REQUEST} == ON_REQUEST
+
+
 def test_facts_of_a_real_run_are_defined():
-    with h5py.File(HERE / "fixtures" / "run-1.0.0.h5") as file:
+    with h5py.File(NEWEST) as file:
         documented = section("Facts")
-        for group in ("provenance", "network", "wall_clock"):
-            found = {f"{group}/{name}" for name in file[group]}
+        for group in ("provenance", "network", "wall_clock", "validation"):
+            found = {f"{group}/{name}" for name, data in file[group].items() if data.shape == ()}
             defined = {name for name in documented if name.startswith(f"{group}/")}
             assert found == defined, f"missing: {found - defined}, stale: {defined - found}"
+
+
+def test_every_table_in_a_group_is_defined():
+    with h5py.File(NEWEST) as file:
+        found = {}
+        for group in ("validation", "pauses", "labels"):
+            for name, data in file[group].items():
+                if data.shape != ():
+                    scale = h5py.h5ds.is_scale(data.id)
+                    dims = name if scale else next(iter(data.dims[0].values())).name.split("/")[-1]
+                    found[f"{group}/{name}"] = (
+                        f"| {group}/{name} | {type_of(data)} | {data.attrs.get('units', '-')} "
+                        f"| {dims} | {'NaN' if '_FillValue' in data.attrs else '-'} "
+                        f"| {data.attrs['long_name']} |")
+    expect_none(differences("Tables in groups", section("Tables in groups"), found))
 
 
 @pytest.mark.parametrize("language", ["h5py", "xarray", "pandas"])
