@@ -17,36 +17,10 @@ constexpr std::array<std::string_view, 4> normalization_names{"default", "none",
 constexpr std::int64_t most_classes = 1'000'000;
 constexpr std::int64_t largest_image = 65'536;
 
-const std::array<Architecture, 6>& architectures_of_the_zoo() {
-    using enum Normalization;
-    static const std::array<Architecture, 6> all{
-        Architecture{.name = "lenet5",
-                     .description = "LeCun et al. 1998, with rectifiers and max pooling",
-                     .channels = 1,
-                     .classes = 10,
-                     .variants = {Variant{none, 28}, Variant{batch, 28}},
-                     .make = architectures::lenet5},
-        Architecture{.name = "alexnet",
-                     .description = "Krizhevsky 2014, one tower; with lrn the original of 2012",
-                     .variants = {Variant{none, 224}, Variant{batch, 224}, Variant{lrn, 227}},
-                     .make = architectures::alexnet},
-        Architecture{.name = "vgg11",
-                     .description = "Simonyan and Zisserman 2014, configuration A",
-                     .variants = {Variant{none, 224}, Variant{batch, 224}},
-                     .make = architectures::vgg11},
-        Architecture{.name = "vgg16",
-                     .description = "Simonyan and Zisserman 2014, configuration D",
-                     .variants = {Variant{none, 224}, Variant{batch, 224}},
-                     .make = architectures::vgg16},
-        Architecture{.name = "googlenet",
-                     .description = "Szegedy et al. 2014, with two auxiliary classifiers",
-                     .variants = {Variant{lrn, 224}, Variant{none, 224}, Variant{batch, 224}},
-                     .make = architectures::googlenet},
-        Architecture{.name = "resnet50",
-                     .description = "He et al. 2015, version 1.5: stride in the 3x3 convolution",
-                     .variants = {Variant{batch, 224}},
-                     .make = architectures::resnet50},
-    };
+const std::vector<Architecture>& architectures_of_the_zoo() {
+#define LL_ARCHITECTURE(name) architectures::name(),
+    static const std::vector<Architecture> all{LL_ZOO(LL_ARCHITECTURE)};
+#undef LL_ARCHITECTURE
     return all;
 }
 

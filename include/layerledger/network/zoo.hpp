@@ -1,5 +1,5 @@
 // The architectures that ship with layerledger. Adding one is one file in src/network/zoo and one
-// line in src/network/zoo.cpp.
+// line in src/network/zoo/architectures.hpp.
 #pragma once
 
 #include <cstdint>

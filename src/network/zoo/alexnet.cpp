@@ -32,9 +32,7 @@ constexpr std::array layout_2014{
     Row{256, {.kernel = 3, .padding = 1}, 1, true},
 };
 
-}  // namespace
-
-Network alexnet(const ZooOptions& options) {
+Network make(const ZooOptions& options) {
     NetworkBuilder net("alexnet", {3, options.image_size, options.image_size}, options.classes);
     const Rectified rectified(net, options.normalization);
     const bool of_2012 = options.normalization == Normalization::lrn;
@@ -60,6 +58,16 @@ Network alexnet(const ZooOptions& options) {
     net.layer("output");
     classifier(net, of_2012 ? net.dropout(x, dropout) : x, options.classes);
     return std::move(net).build();
+}
+
+}  // namespace
+
+Architecture alexnet() {
+    using enum Normalization;
+    return {.name = "alexnet",
+            .description = "Krizhevsky 2014, one tower; with lrn the original of 2012",
+            .variants = {Variant{none, 224}, Variant{batch, 224}, Variant{lrn, 227}},
+            .make = make};
 }
 
 }  // namespace layerledger::architectures

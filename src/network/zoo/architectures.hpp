@@ -1,18 +1,26 @@
-// The makers of the zoo, one file each, and the blocks that they share.
+// The zoo, one file each, and the blocks that its architectures share.
 #pragma once
 
 #include "layerledger/network/builder.hpp"
 #include "layerledger/network/zoo.hpp"
 
+/// The zoo, in the order in which it is listed. To add an architecture, write a file in this folder
+/// with a function of its name that describes it, and name it here.
+#define LL_ZOO(ADD) \
+    ADD(lenet5)     \
+    ADD(alexnet)    \
+    ADD(vgg11)      \
+    ADD(vgg16)      \
+    ADD(googlenet)  \
+    ADD(resnet50)
+
 namespace layerledger::architectures {
 
-// Options arrive complete: classes, image size and a normalization that the architecture has.
-[[nodiscard]] Network lenet5(const ZooOptions& options);
-[[nodiscard]] Network alexnet(const ZooOptions& options);
-[[nodiscard]] Network vgg11(const ZooOptions& options);
-[[nodiscard]] Network vgg16(const ZooOptions& options);
-[[nodiscard]] Network googlenet(const ZooOptions& options);
-[[nodiscard]] Network resnet50(const ZooOptions& options);
+// An architecture's `make` gets complete options: classes, image size and a normalization that it has.
+
+#define LL_ARCHITECTURE(name) [[nodiscard]] Architecture name();
+LL_ZOO(LL_ARCHITECTURE)
+#undef LL_ARCHITECTURE
 
 /// Appends convolutions and fully connected operations that end in a rectifier, with batch norm
 /// before the rectifier where the normalization asks for it.

@@ -87,10 +87,18 @@ private:
     std::int64_t classes_;
 };
 
+Network make(const ZooOptions& options) {
+    return GoogLeNet(options).build();
+}
+
 }  // namespace
 
-Network googlenet(const ZooOptions& options) {
-    return GoogLeNet(options).build();
+Architecture googlenet() {
+    using enum Normalization;
+    return {.name = "googlenet",
+            .description = "Szegedy et al. 2014, with two auxiliary classifiers",
+            .variants = {Variant{lrn, 224}, Variant{none, 224}, Variant{batch, 224}},
+            .make = make};
 }
 
 }  // namespace layerledger::architectures

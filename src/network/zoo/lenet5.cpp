@@ -4,7 +4,9 @@
 
 namespace layerledger::architectures {
 
-Network lenet5(const ZooOptions& options) {
+namespace {
+
+Network make(const ZooOptions& options) {
     NetworkBuilder net("lenet5", {1, options.image_size, options.image_size}, options.classes);
     const Rectified rectified(net, options.normalization);
     const Window pool{.kernel = 2, .stride = 2};
@@ -23,6 +25,18 @@ Network lenet5(const ZooOptions& options) {
     net.layer("output");
     classifier(net, x, options.classes);
     return std::move(net).build();
+}
+
+}  // namespace
+
+Architecture lenet5() {
+    using enum Normalization;
+    return {.name = "lenet5",
+            .description = "LeCun et al. 1998, with rectifiers and max pooling",
+            .channels = 1,
+            .classes = 10,
+            .variants = {Variant{none, 28}, Variant{batch, 28}},
+            .make = make};
 }
 
 }  // namespace layerledger::architectures

@@ -48,9 +48,7 @@ OpId bottleneck(NetworkBuilder& net, OpId x, const std::string& name, const Stag
     return net.add(y, x, {.relu = true});
 }
 
-}  // namespace
-
-Network resnet50(const ZooOptions& options) {
+Network make(const ZooOptions& options) {
     NetworkBuilder net("resnet50", {3, options.image_size, options.image_size}, options.classes);
 
     net.layer("conv1");
@@ -65,6 +63,16 @@ Network resnet50(const ZooOptions& options) {
     net.layer("output");
     classifier(net, net.global_average_pool(x), options.classes);
     return std::move(net).build();
+}
+
+}  // namespace
+
+Architecture resnet50() {
+    using enum Normalization;
+    return {.name = "resnet50",
+            .description = "He et al. 2015, version 1.5: stride in the 3x3 convolution",
+            .variants = {Variant{batch, 224}},
+            .make = make};
 }
 
 }  // namespace layerledger::architectures

@@ -34,15 +34,31 @@ Network vgg(const char* name, const Stages& stages, const ZooOptions& options) {
     return std::move(net).build();
 }
 
-}  // namespace
-
-Network vgg11(const ZooOptions& options) {
+Network make_vgg11(const ZooOptions& options) {
     return vgg("vgg11", {{64}, {128}, {256, 256}, {512, 512}, {512, 512}}, options);
 }
 
-Network vgg16(const ZooOptions& options) {
+Network make_vgg16(const ZooOptions& options) {
     return vgg("vgg16", {{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}},
                options);
+}
+
+}  // namespace
+
+Architecture vgg11() {
+    using enum Normalization;
+    return {.name = "vgg11",
+            .description = "Simonyan and Zisserman 2014, configuration A",
+            .variants = {Variant{none, 224}, Variant{batch, 224}},
+            .make = make_vgg11};
+}
+
+Architecture vgg16() {
+    using enum Normalization;
+    return {.name = "vgg16",
+            .description = "Simonyan and Zisserman 2014, configuration D",
+            .variants = {Variant{none, 224}, Variant{batch, 224}},
+            .make = make_vgg16};
 }
 
 }  // namespace layerledger::architectures
