@@ -1,6 +1,5 @@
 #include "layerledger/timeline/ledger.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "layerledger/base/contract.hpp"
@@ -109,10 +108,6 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
     totals.activity_ns[index(Activity::allreduce_transfer)] += transfer_ns;
     totals.activity_ns[index(Activity::allreduce_wait)] += wait_ns;
     totals.activity_ns[index(Activity::idle_sync)] += joined_ns - transfer_ns - wait_ns;
-    if (iteration.level >= Level::layer) {
-        const std::int64_t gaps_ns = std::max<std::int64_t>(0, wall_ns - totals.accounted_ns());
-        totals.activity_ns[index(Activity::idle_other)] += std::min(gaps_ns, iteration.preempted_ns);
-    }
     for (std::size_t i = 0; i < activity_count; ++i) {
         account.activity_time[i] = microseconds(totals.activity_ns[i]);
     }

@@ -8,7 +8,7 @@ Recorder::Recorder(MarkSource& source, const Extents& extents, std::size_t capac
     // One iteration is open, `latency` are in flight, one more waits to be taken.
     : source_(source), extents_(extents), ring_(static_cast<std::size_t>(source.latency()) + 2) {
     for (Slot& slot : ring_) {
-        slot.spans.reserve(capacity + 1);  // one for the end of the iteration
+        slot.spans.reserve(2 * capacity + 1);  // a gap before each and one at the end
     }
     set_buckets(extents.buckets);
 }
@@ -18,7 +18,7 @@ void Recorder::set_buckets(std::size_t buckets) {
     extents_.buckets = buckets;
     for (Slot& slot : ring_) {
         slot.buckets.resize(buckets);
-        slot.spans.reserve(slot.spans.capacity() + buckets);  // each is started once
+        slot.spans.reserve(slot.spans.capacity() + 2 * buckets);  // each is started once
     }
 }
 
@@ -42,6 +42,35 @@ BucketSpan& Recorder::bucket(BucketId bucket) noexcept {
     return open_->buckets[bucket.index()];
 }
 
+Mark Recorder::start(const Span& span) noexcept {
+    return span.kind == SpanKind::op ? source_.mark() : end_gap();
+}
+
+void Recorder::finish(Span& span) noexcept {
+    span.end = source_.mark();
+    if (span.kind != SpanKind::op) {
+        start_gap(span.end);
+    }
+    add(span);
+}
+
+// The processor is watched from behind the mark that starts a gap to before the mark that ends it:
+// a loss inside a span never excuses a gap.
+void Recorder::start_gap(Mark start) noexcept {
+    gap_start_ = start;
+    source_.lost_processor();
+}
+
+Mark Recorder::end_gap() noexcept {
+    const bool lost = open_->level >= Level::layer && source_.lost_processor();
+    const Mark end = source_.mark();
+    if (lost) {
+        add({SpanKind::activity, Phase::forward, static_cast<std::int32_t>(Activity::idle_other),
+             gap_start_, end});
+    }
+    return end;
+}
+
 void Recorder::add(const Span& span) noexcept {
     if (open_->spans.size() == open_->spans.capacity()) {
         ++dropped_;
@@ -52,12 +81,8 @@ void Recorder::add(const Span& span) noexcept {
 
 void Recorder::end_iteration() noexcept {
     LL_EXPECT(open_ != nullptr);
-    {
-        const auto measuring = activity(Activity::measurement);
-        const std::int64_t preempted_ns = source_.preempted_ns();
-        open_->preempted_ns = preempted_ns - std::exchange(preempted_before_ns_, preempted_ns);
-    }
-    open_->window_end = source_.mark();
+    open_->window_end = end_gap();
+    start_gap(open_->window_end);
     previous_end_ = open_->window_end;
     open_ = nullptr;
     ++ended_;
@@ -69,8 +94,8 @@ std::optional<ClosedIteration> Recorder::take_closed() {
 }
 
 void Recorder::pause_ended() noexcept {
-    preempted_before_ns_ = source_.preempted_ns();
     previous_end_ = source_.mark();
+    start_gap(*previous_end_);
 }
 
 std::optional<ClosedIteration> Recorder::drain() {
@@ -100,7 +125,6 @@ ClosedIteration Recorder::close(Slot& slot) {
     spans.window_end_ns = source_.nanoseconds(slot.window_end);
     spans.level = slot.level;
     spans.compute = slot.spans;
-    spans.preempted_ns = slot.preempted_ns;
     if (communicated) {
         spans.buckets = slot.buckets;
     }

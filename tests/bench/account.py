@@ -4,7 +4,8 @@
     /usr/bin/python3 tests/bench/account.py --program build/src/app/layerledger
 
 Prints, for AlexNet, VGG-11 and LeNet-5 at 1 and 2 ranks, the median and worst unaccounted share of
-an iteration after warm-up, how far the windows are from an independent wall clock, and, with
+an iteration after warm-up, the same together with idle_other (gaps in which the processor was taken
+from the rank: what a busy machine adds), how far the windows are from an independent wall clock, and, with
 --overhead, the measured overhead of profile.level=layer with its 95 % interval.
 """
 
@@ -25,11 +26,13 @@ def account(program):
                      network__normalization="none", train__batch_size=batch,
                      train__iterations=iterations, train__digest_every=iterations) as run:
                 share = run.unaccounted_percent()
+                gaps = share + run.activity_percent("idle_other")
                 clock = run.file["wall_clock"]
                 elapsed = clock["elapsed"][()] - clock["paused"][()]
                 wall = clock["windows"][()] / elapsed - 1
                 print(f"{network} batch {batch}, {ranks} rank(s): unaccounted median "
-                      f"{np.median(share):.4f} %, worst {share.max():.4f} % of {share.size} "
+                      f"{np.median(share):.4f} %, worst {share.max():.4f} %; with idle_other "
+                      f"median {np.median(gaps):.4f} %, worst {gaps.max():.4f} %; of {share.size} "
                       f"rank-iterations; windows against another clock {wall * 100:+.4f} %",
                       flush=True)
 

@@ -43,6 +43,12 @@ class Run:
         rows = self.measured()
         return 100 * self.file["unaccounted"][rows] / self.file["iteration_time"][rows]
 
+    def activity_percent(self, activity):
+        """[iteration, rank] after warm-up."""
+        rows = self.measured()
+        column = self.file["activity"].asstr()[:].tolist().index(activity)
+        return 100 * self.file["activity_time"][rows][..., column] / self.file["iteration_time"][rows]
+
     def __enter__(self):
         return self
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 
 #include "layerledger/timeline/span.hpp"
 
@@ -27,13 +28,13 @@ public:
     /// Time goes on while the processor runs something else.
     void preempt(std::int64_t ns) {
         advance(ns);
-        preempted_ns_ += ns;
+        lost_processor_ = true;
     }
-    [[nodiscard]] std::int64_t preempted_ns() noexcept override { return preempted_ns_; }
+    bool lost_processor() noexcept override { return std::exchange(lost_processor_, false); }
 
 private:
     int latency_;
-    std::int64_t preempted_ns_ = 0;
+    bool lost_processor_ = false;
     std::int64_t now_ns_ = 1'000'000;
     Mark next_ticket_ = 500;
     std::map<Mark, std::int64_t> times_;

@@ -17,7 +17,9 @@ Span join(std::int64_t start, std::int64_t end) {
     return {SpanKind::join, Phase::backward, 0, start, end};
 }
 
-float of(const Account& account, Activity which) { return account.activity_time[index(which)]; }
+float of(const Account& account, Activity which) {
+    return account.activity_time[index(which)];
+}
 
 // Nanoseconds of everything that the account names, added up independently of the ledger.
 double named_us(const Account& account) {
@@ -73,22 +75,6 @@ TEST(Ledger, WhatNoSpanCoversIsUnaccounted) {
     const Account account = OneBucket{}.account();
     EXPECT_FLOAT_EQ(account.unaccounted, 3.0F);  // 1003-1004, 1054-1055, 1099-1100
     EXPECT_NEAR(named_us(account) + account.unaccounted, account.iteration_time, 1e-4);
-}
-
-TEST(Ledger, AGapIsIdleOnlyAsFarAsTheThreadWaitedForAProcessor) {
-    const OneBucket iteration;
-    const auto account = [&](std::int64_t preempted_ns) {
-        return close_account({1'000'000, 1'100'000, Level::layer, iteration.spans,
-                              iteration.buckets, preempted_ns},
-                             {2, 0, 1});
-    };
-    EXPECT_FLOAT_EQ(of(account(0), Activity::idle_other), 0.0F);
-    EXPECT_FLOAT_EQ(of(account(2'000), Activity::idle_other), 2.0F);
-    EXPECT_FLOAT_EQ(account(2'000).unaccounted, 1.0F);
-    // The rest was inside some span, whose time has it already.
-    EXPECT_FLOAT_EQ(of(account(50'000), Activity::idle_other), 3.0F);
-    EXPECT_FLOAT_EQ(account(50'000).unaccounted, 0.0F);
-    EXPECT_NEAR(named_us(account(50'000)), account(50'000).iteration_time, 1e-4);
 }
 
 TEST(Ledger, BucketTimesCountFromTheIterationsStart) {

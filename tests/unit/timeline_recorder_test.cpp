@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "layerledger/timeline/recorder.hpp"
 #include "support/manual_clock.hpp"
@@ -92,10 +93,10 @@ TEST(Recorder, LevelsDecideWhatIsMarked) {
         return recorder.take_closed()->account;
     };
     const auto seen = [](const Account& account) {
-        return std::vector<bool>{
-            !std::isnan(account.activity_time[index(Activity::measurement)]),
-            !std::isnan(account.activity_time[index(Activity::input_wait)]),
-            !std::isnan(account.layer_time[0]), !std::isnan(account.op_time[0])};
+        return std::vector<bool>{!std::isnan(account.activity_time[index(Activity::measurement)]),
+                                 !std::isnan(account.activity_time[index(Activity::input_wait)]),
+                                 !std::isnan(account.layer_time[0]),
+                                 !std::isnan(account.op_time[0])};
     };
     EXPECT_EQ(seen(run(Level::off)), (std::vector<bool>{true, false, false, false}));
     EXPECT_EQ(seen(run(Level::iteration)), (std::vector<bool>{true, true, false, false}));
@@ -107,33 +108,78 @@ TEST(Recorder, SpansBeyondTheCapacityAreCountedNotForgotten) {
     ManualClock clock;
     Recorder recorder(clock, {1, 0, 0}, 2);
     recorder.begin_iteration(0, Level::layer);
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 8; ++i) {
         const auto scope = recorder.layer(LayerId{0}, Phase::forward);
     }
     recorder.end_iteration();
-    EXPECT_EQ(recorder.dropped(), 4);  // 6 layers and the recorder's own into 3 places
+    EXPECT_EQ(recorder.dropped(), 3);  // 8 layers into 2 places and 3 of gaps
 }
 
-TEST(Recorder, AGapInWhichTheProcessorRanSomethingElseIsIdle) {
-    ManualClock clock;
-    Recorder recorder(clock, {1, 0, 0}, 16);
-    const auto idle_us = [&](int iteration, auto between) {
-        recorder.begin_iteration(iteration, Level::layer);
+// Iterations of one layer with something before, inside and after it.
+class RecorderGaps : public ::testing::Test {
+protected:
+    struct Times {
+        float layer_us, idle_us, unaccounted_us;
+        friend bool operator==(const Times&, const Times&) = default;
+    };
+    using Action = std::function<void()>;
+
+    Times times(const Action& before, const Action& inside, const Action& after,
+                Level level = Level::layer) {
+        recorder.begin_iteration(0, level);
+        before();
         {
             const auto scope = recorder.layer(LayerId{0}, Phase::forward);
-            clock.advance(2'000);
+            inside();
         }
-        between();
+        after();
         recorder.end_iteration();
         const Account account = recorder.take_closed()->account;
-        return std::pair(account.activity_time[index(Activity::idle_other)], account.unaccounted);
-    };
-    EXPECT_EQ(idle_us(0, [&] { clock.preempt(40'000); }), std::pair(40.0F, 0.0F));
-    // What was known before does not count again.
-    EXPECT_EQ(idle_us(1, [&] { clock.advance(5'000); }), std::pair(0.0F, 5.0F));
+        return {account.layer_time[0], account.activity_time[index(Activity::idle_other)],
+                account.unaccounted};
+    }
+    [[nodiscard]] Action run(std::int64_t ns) {
+        return [this, ns] { clock.advance(ns); };
+    }
+    [[nodiscard]] Action lose(std::int64_t ns) {
+        return [this, ns] { clock.preempt(ns); };
+    }
+
+    ManualClock clock;
+    Recorder recorder{clock, {1, 1, 0}, 16};
+};
+
+TEST_F(RecorderGaps, AGapInWhichTheProcessorWasLostIsIdle) {
+    EXPECT_EQ(times(lose(40'000), run(2'000), run(1'000)), (Times{2, 40, 1}));
+    EXPECT_EQ(times(run(3'000), run(2'000), lose(40'000)), (Times{2, 40, 3}));
+    EXPECT_EQ(times(lose(3'000), run(2'000), lose(4'000)), (Times{2, 7, 0}));
+}
+
+TEST_F(RecorderGaps, ALongGapIsUnaccountedAsLongAsTheProcessorWasKept) {
+    EXPECT_EQ(times(run(90'000), run(2'000), run(50'000)), (Times{2, 0, 140}));
+}
+
+TEST_F(RecorderGaps, ALossInsideASpanDoesNotRenameAGap) {
+    EXPECT_EQ(times(run(1'000), lose(70'000), run(5'000)), (Times{70, 0, 6}));
+}
+
+TEST_F(RecorderGaps, ALossBetweenWindowsBelongsToTheNextOne) {
+    EXPECT_EQ(times(run(1'000), run(2'000), run(0)), (Times{2, 0, 1}));
+    clock.preempt(30'000);
+    EXPECT_EQ(times(run(1'000), run(2'000), run(4'000)), (Times{2, 31, 4}));
+    // A pause is in no window, nor what was lost in it.
     clock.preempt(70'000);
     recorder.pause_ended();
-    EXPECT_EQ(idle_us(2, [&] { clock.advance(5'000); }), std::pair(0.0F, 5.0F));
+    EXPECT_EQ(times(run(5'000), run(2'000), run(0)), (Times{2, 0, 5}));
+}
+
+TEST_F(RecorderGaps, OperationsDoNotDisturbTheGapsBetweenLayers) {
+    const Action operation = [this] {
+        clock.preempt(1'000);
+        const auto scope = recorder.op(OpId{0}, Phase::forward);
+        clock.preempt(2'000);
+    };
+    EXPECT_EQ(times(run(4'000), operation, lose(6'000), Level::op), (Times{3, 6, 4}));
 }
 
 }  // namespace

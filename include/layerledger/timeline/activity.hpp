@@ -17,7 +17,7 @@ enum class Activity : unsigned char {
     input_wait,          ///< the next batch was not ready
     idle_launch,         ///< the device waited for the host to enqueue work
     idle_sync,           ///< waking up after communication, before the update
-    idle_other,          ///< between layers the processor ran something else than this rank
+    idle_other,          ///< between layers, the processor did not run the training thread
     measurement,         ///< layerledger itself: recorder, gather, commit
 };
 

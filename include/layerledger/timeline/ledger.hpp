@@ -54,17 +54,14 @@ struct IterationSpans {
     Level level = Level::layer;
     std::span<const Span> compute;
     std::span<const BucketSpan> buckets;
-    std::int64_t preempted_ns = 0;  ///< how long the rank's thread had to wait for a processor
 };
 
 /// Closes the account of one iteration.
 ///
 /// Spans of one stream do not overlap (operations lie inside layers and are not added). A join is
 /// split by what the buckets did meanwhile: transfer where any bucket is in transfer, else wait
-/// where any bucket waits for the slowest rank, else idle_sync. What no span covers is idle_other as
-/// far as the thread had to wait for a processor in this iteration (it may have waited inside a
-/// span: then a gap, never more than that, is called idle wrongly), and the rest is unaccounted, so
-/// that iteration_time = sum(layers) + sum(activities) + unaccounted.
+/// where any bucket waits for the slowest rank, else idle_sync. What no span covers is unaccounted,
+/// so that iteration_time = sum(layers) + sum(activities) + unaccounted.
 /// At levels below `layer` unaccounted is absent, because layers were not looked at.
 [[nodiscard]] Account close_account(const IterationSpans& iteration, const Extents& extents);
 

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "layerledger/base/ids.hpp"
@@ -27,15 +26,14 @@ public:
     public:
         Scope(Recorder* recorder, Span span) noexcept : recorder_(recorder), span_(span) {
             if (recorder_ != nullptr) {
-                span_.start = recorder_->source_.mark();
+                span_.start = recorder_->start(span_);
             }
         }
         Scope(const Scope&) = delete;
         Scope& operator=(const Scope&) = delete;
         ~Scope() {
             if (recorder_ != nullptr) {
-                span_.end = recorder_->source_.mark();
-                recorder_->add(span_);
+                recorder_->finish(span_);
             }
         }
 
@@ -45,12 +43,12 @@ public:
     };
 
     /// `source` must outlive the recorder. `capacity` is the largest number of spans in one
-    /// iteration, beside one for each bucket and the recorder's own; spans beyond it are dropped and
-    /// counted.
+    /// iteration, beside one for each bucket and the gaps between them; spans beyond it are dropped
+    /// and counted.
     Recorder(MarkSource& source, const Extents& extents, std::size_t capacity);
 
-    /// How many buckets the gradients travel in; known only once the network is laid out. Before the
-    /// first iteration.
+    /// How many buckets the gradients travel in; known only once the network is laid out. Before
+    /// the first iteration.
     void set_buckets(std::size_t buckets);
 
     /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there.
@@ -97,7 +95,6 @@ private:
         Level level = Level::off;
         Mark window_start = 0;
         Mark window_end = 0;
-        std::int64_t preempted_ns = 0;
         std::vector<Span> spans;  // capacity fixed at construction
         std::vector<BucketSpan> buckets;
     };
@@ -105,7 +102,15 @@ private:
     [[nodiscard]] Recorder* at_least(Level level) noexcept {
         return open_ != nullptr && open_->level >= level ? this : nullptr;
     }
+    [[nodiscard]] Mark start(const Span& span) noexcept;
+    void finish(Span& span) noexcept;
     void add(const Span& span) noexcept;
+
+    /// A gap lies between spans, operations aside: it starts at the end of a span or of the
+    /// previous window. If the processor was lost in it, it is not unaccounted but idle_other.
+    void start_gap(Mark start) noexcept;
+    [[nodiscard]] Mark end_gap() noexcept;
+
     [[nodiscard]] ClosedIteration close(Slot& slot);
 
     MarkSource& source_;
@@ -116,7 +121,7 @@ private:
     std::size_t closed_ = 0;  // iterations handed out so far
     Slot* open_ = nullptr;
     std::optional<Mark> previous_end_;
-    std::int64_t preempted_before_ns_ = 0;  // what the source said when the window began
+    Mark gap_start_ = 0;
     std::int64_t dropped_ = 0;
 };
 

@@ -52,9 +52,9 @@ public:
     /// How many iterations late marks can be resolved without waiting: 0 on CPUs, 2 on GPUs.
     [[nodiscard]] virtual int latency() const noexcept = 0;
 
-    /// Nanoseconds so far in which the marking thread was ready to run and its processor ran
-    /// something else; always 0 where nobody knows.
-    [[nodiscard]] virtual std::int64_t preempted_ns() noexcept { return 0; }
+    /// Whether since the previous call the processor was taken from the calling thread, which had
+    /// work to do; always false where nobody knows. Costs next to nothing while the answer is no.
+    virtual bool lost_processor() noexcept { return false; }
 };
 
 }  // namespace layerledger

@@ -1,13 +1,9 @@
 // The Backend port on the CPU: device description, memory, updates and digests.
-#include <fcntl.h>
 #include <omp.h>
-#include <unistd.h>
 #include <xmmintrin.h>
 #include <xxhash.h>
 
-#include <array>
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 
 #include "compiled_network.hpp"
@@ -16,6 +12,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 #include "onednn.hpp"
+#include "processor_watch.hpp"
 #include "storage.hpp"
 #include "update.hpp"
 
@@ -47,15 +44,6 @@ private:
 /// that made this.
 class ClockMarks final : public MarkSource {
 public:
-    ClockMarks() : schedule_(open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)) {}
-    ~ClockMarks() override {
-        if (schedule_ >= 0) {
-            close(schedule_);
-        }
-    }
-    ClockMarks(const ClockMarks&) = delete;
-    ClockMarks& operator=(const ClockMarks&) = delete;
-
     [[nodiscard]] Mark mark() noexcept override {
         return std::chrono::duration_cast<std::chrono::nanoseconds>(
                    std::chrono::steady_clock::now().time_since_epoch())
@@ -64,20 +52,10 @@ public:
     [[nodiscard]] std::int64_t nanoseconds(Mark mark) const noexcept override { return mark; }
     [[nodiscard]] int latency() const noexcept override { return 0; }
 
-    /// The second number of Linux's schedstat: time spent waiting on a run queue. One system call of
-    /// about a microsecond.
-    [[nodiscard]] std::int64_t preempted_ns() noexcept override {
-        std::array<char, 96> line{};
-        if (schedule_ < 0 || pread(schedule_, line.data(), line.size() - 1, 0) <= 0) {
-            return 0;
-        }
-        char* behind_running = nullptr;
-        static_cast<void>(std::strtoll(line.data(), &behind_running, 10));
-        return std::strtoll(behind_running, nullptr, 10);
-    }
+    bool lost_processor() noexcept override { return watch_.lost(); }
 
 private:
-    int schedule_;  // -1: this kernel does not tell
+    ProcessorWatch watch_;
 };
 
 std::string processor_name() {
