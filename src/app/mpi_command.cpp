@@ -14,12 +14,21 @@ namespace layerledger {
 namespace {
 
 /// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
-/// once the lowest speaks: its abort silences the others before their turn comes.
+/// once the lowest speaks, and the others' turn comes when they have heard of it: a launcher takes
+/// seconds to end them.
 [[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what) {
     constexpr std::chrono::milliseconds turn{250};
     constexpr int turns = 20;
     std::this_thread::sleep_for(std::min(world.rank(), turns) * turn);
-    log::error(text("rank ", world.rank(), ": ", one_line(what)));
+    bool is_first = true;
+    try {
+        is_first = world.take_last_word();
+    } catch (const std::exception&) {
+        // The connections are gone: better said twice than never.
+    }
+    if (is_first) {
+        log::error(text("rank ", world.rank(), ": ", one_line(what)));
+    }
     abort_job(code);
 }
 
@@ -36,6 +45,14 @@ ExitCode run_on_all_ranks(int& argc, char**& argv,
             log::error(one_line(error.what()));
         }
         return error.code();
+    } catch (...) {
+        end_job(world, std::current_exception());
+    }
+}
+
+void end_job(const Communicator& world, const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
     } catch (const Error& error) {
         give_up(world, error.code(), error.what());
     } catch (const std::exception& error) {

@@ -114,23 +114,6 @@ bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer
     return writer.finish(outcome.is_stopped ? RunStatus::interrupted : RunStatus::complete);
 }
 
-/// Leaves a run file that says "failed". Rank 0 writes it, unless another rank alone knows of the
-/// failure and is about to end the job.
-void mark_the_failure(const std::exception_ptr& failure, RunWriter* writer,
-                      const std::string& path) {
-    if (writer != nullptr) {
-        (void)writer->finish(RunStatus::failed);  // the failure at hand matters more than lost data
-        return;
-    }
-    try {
-        std::rethrow_exception(failure);
-    } catch (const AgreedError&) {
-        // Rank 0 knows.
-    } catch (...) {
-        mark_failed(path);
-    }
-}
-
 /// What people see of a run while it goes on: on the terminal, and dated in its log.
 struct Displays {
     std::ofstream log;
@@ -215,9 +198,20 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     Outcome outcome;
     try {
         outcome = run(*trainer, recorder, breaks, world);
-    } catch (...) {
-        mark_the_failure(std::current_exception(), writer.get(), path);
+    } catch (const AgreedError&) {
+        if (writer) {
+            (void)writer->finish(RunStatus::failed);  // the failure matters more than lost data
+        }
         throw;
+    } catch (...) {
+        // Rank 0 may know nothing of it.
+        if (!writer) {
+            mark_failed(path);
+        } else {
+            (void)writer->finish(RunStatus::failed);
+        }
+        // Not by way of destructors: a bucket may still be on its way, in the trainer's memory.
+        end_job(world, std::current_exception());
     }
     bool complete = true;
     if (writer) {
@@ -244,8 +238,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
 
 ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     bool dry_run = false;
-    const std::optional<Experiment> experiment =
-        read_settings(world, "train", arguments, dry_run);
+    const std::optional<Experiment> experiment = read_settings(world, "train", arguments, dry_run);
     if (!experiment) {
         return ExitCode::ok;
     }

@@ -16,31 +16,31 @@ namespace {
 // MPI counts are int; larger messages go in pieces of this many bytes or elements.
 constexpr std::size_t piece = std::size_t{1} << 30;
 
-template <class T>
-T all_reduce_one(MPI_Comm comm, T value, MPI_Datatype type, MPI_Op operation) {
-    T result{};
-    LL_MPI(MPI_Allreduce(&value, &result, 1, type, operation, comm));
-    return result;
-}
-
 std::int64_t steady_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
 }
 
-/// Polls with naps between until a request is done. Throws Error{internal} after `deadline`.
-void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what) {
-    using namespace std::chrono_literals;
+using namespace std::chrono_literals;
+
+/// How long a wait is polled without naps. Ranks that have met answer within the longer one, and a
+/// nap between the steps of a message would cost more than the message.
+constexpr std::chrono::nanoseconds spin{20us};
+constexpr std::chrono::nanoseconds spin_after_meeting{1ms};
+
+/// Polls until a request is done, with naps between once that takes long. Throws Error{internal}
+/// after `deadline`: then MPI may still write into what the request works on.
+void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
+              std::chrono::nanoseconds spinning = spin) {
     const auto begun = std::chrono::steady_clock::now();
-    std::chrono::nanoseconds nap = 0ns;
     for (;;) {
         int done = 0;
         LL_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
         if (done != 0) {
             return;
         }
-        const auto waited = std::chrono::steady_clock::now() - begun;
+        const std::chrono::nanoseconds waited = std::chrono::steady_clock::now() - begun;
         if (waited > deadline) {
             throw Error(
                 ExitCode::internal,
@@ -51,13 +51,50 @@ void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std
         }
         // Short waits are polled; longer ones give the core to whoever computes, and wake up
         // within a twentieth of the time already waited.
-        if (waited < 20us) {
+        if (waited < spinning) {
             std::this_thread::yield();
         } else {
-            nap = std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us);
-            std::this_thread::sleep_for(nap);
+            std::this_thread::sleep_for(
+                std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us));
         }
     }
+}
+
+/// Waits for a request that works on `memory`, which is left to MPI if that fails.
+template <class Memory>
+void wait_for(MPI_Request& request, std::unique_ptr<Memory>& memory,
+              std::chrono::nanoseconds deadline, const std::string& what,
+              std::chrono::nanoseconds spinning = spin) {
+    try {
+        wait_for(request, deadline, what, spinning);
+    } catch (...) {
+        static_cast<void>(memory.release());
+        throw;
+    }
+}
+
+constexpr const char* the_others = "the other ranks";
+
+template <class T>
+T all_reduce_one(MPI_Comm comm, T value, MPI_Datatype type, MPI_Op operation,
+                 std::chrono::nanoseconds deadline) {
+    struct Values {
+        T mine;
+        T result;
+    };
+    auto values = std::make_unique<Values>(value, T{});
+    MPI_Request request = MPI_REQUEST_NULL;
+    LL_MPI(MPI_Iallreduce(&values->mine, &values->result, 1, type, operation, comm, &request));
+    wait_for(request, values, deadline, the_others);
+    return values->result;
+}
+
+MPI_Comm duplicate_of(MPI_Comm comm, std::chrono::nanoseconds deadline) {
+    auto copy = std::make_unique<MPI_Comm>(MPI_COMM_NULL);
+    MPI_Request request = MPI_REQUEST_NULL;
+    LL_MPI(MPI_Comm_idup(comm, copy.get(), &request));
+    wait_for(request, copy, deadline, the_others);
+    return *copy;
 }
 
 }  // namespace
@@ -89,24 +126,23 @@ Communicator::Communicator(std::unique_ptr<Handle> handle) : handle_(std::move(h
 }
 
 Communicator Communicator::world() {
-    MPI_Comm copy = MPI_COMM_NULL;
-    LL_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &copy));
-    return Communicator(std::make_unique<Handle>(copy));
+    return Communicator(std::make_unique<Handle>(duplicate_of(MPI_COMM_WORLD, setup_deadline)));
 }
 
 Communicator Communicator::duplicate() const {
     if (!handle_) {
         return {};
     }
-    MPI_Comm copy = MPI_COMM_NULL;
-    LL_MPI(MPI_Comm_dup(handle_->comm, &copy));
-    return Communicator(std::make_unique<Handle>(copy));
+    Communicator copy(std::make_unique<Handle>(duplicate_of(handle_->comm, deadline_)));
+    copy.deadline_ = deadline_;
+    return copy;
 }
 
 Communicator Communicator::node() const {
     if (!handle_) {
         return {};
     }
+    meet();  // splitting has no form that can be polled
     MPI_Comm shared = MPI_COMM_NULL;
     LL_MPI(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &shared));
     return Communicator(std::make_unique<Handle>(shared));
@@ -144,7 +180,7 @@ Communicator::PendingMax::~PendingMax() {
 }
 
 std::int64_t Communicator::PendingMax::wait() {
-    wait_for(state_->request, state_->deadline, "the other ranks");
+    wait_for(state_->request, state_, state_->deadline, the_others);
     return state_->largest;
 }
 
@@ -163,7 +199,19 @@ void Communicator::all_reduce_sum(std::span<float> values) const {
     if (!handle_) {
         return;
     }
-    meet();
+    LL_EXPECT(values.size() <= piece);
+    auto sums = std::make_unique<std::vector<float>>(values.begin(), values.end());
+    MPI_Request request = MPI_REQUEST_NULL;
+    LL_MPI(MPI_Iallreduce(MPI_IN_PLACE, sums->data(), static_cast<int>(sums->size()), MPI_FLOAT,
+                          MPI_SUM, handle_->comm, &request));
+    wait_for(request, sums, deadline_, the_others);
+    std::copy(sums->begin(), sums->end(), values.begin());
+}
+
+void Communicator::all_reduce_sum_unwatched(std::span<float> values) const {
+    if (!handle_) {
+        return;
+    }
     for (std::size_t begin = 0; begin < values.size(); begin += piece) {
         const auto count = static_cast<int>(std::min(piece, values.size() - begin));
         LL_MPI(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, MPI_FLOAT, MPI_SUM,
@@ -172,20 +220,16 @@ void Communicator::all_reduce_sum(std::span<float> values) const {
 }
 
 double Communicator::all_reduce_sum(double value) const {
-    meet();
-    return handle_ ? all_reduce_one(handle_->comm, value, MPI_DOUBLE, MPI_SUM) : value;
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_DOUBLE, MPI_SUM, deadline_) : value;
 }
 std::int64_t Communicator::all_reduce_sum(std::int64_t value) const {
-    meet();
-    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_SUM) : value;
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_SUM, deadline_) : value;
 }
 std::int64_t Communicator::all_reduce_max(std::int64_t value) const {
-    meet();
-    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MAX) : value;
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MAX, deadline_) : value;
 }
 std::int64_t Communicator::all_reduce_min(std::int64_t value) const {
-    meet();
-    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MIN) : value;
+    return handle_ ? all_reduce_one(handle_->comm, value, MPI_INT64_T, MPI_MIN, deadline_) : value;
 }
 
 void Communicator::broadcast(std::span<std::byte> bytes) const {
@@ -195,7 +239,12 @@ void Communicator::broadcast(std::span<std::byte> bytes) const {
     meet();
     for (std::size_t begin = 0; begin < bytes.size(); begin += piece) {
         const auto count = static_cast<int>(std::min(piece, bytes.size() - begin));
-        LL_MPI(MPI_Bcast(bytes.data() + begin, count, MPI_BYTE, 0, handle_->comm));
+        const std::span<std::byte> here = bytes.subspan(begin, static_cast<std::size_t>(count));
+        auto part = std::make_unique<std::vector<std::byte>>(here.begin(), here.end());
+        MPI_Request request = MPI_REQUEST_NULL;
+        LL_MPI(MPI_Ibcast(part->data(), count, MPI_BYTE, 0, handle_->comm, &request));
+        wait_for(request, part, deadline_, "rank 0", spin_after_meeting);
+        std::copy(part->begin(), part->end(), here.begin());
     }
 }
 
@@ -216,11 +265,19 @@ std::vector<std::byte> Communicator::gather(std::span<const std::byte> bytes) co
     }
     LL_EXPECT(bytes.size() <= piece);
     meet();
+    struct Buffers {
+        std::vector<std::byte> mine;
+        std::vector<std::byte> all;
+    };
+    auto buffers = std::make_unique<Buffers>();
+    buffers->mine.assign(bytes.begin(), bytes.end());
+    buffers->all.resize(is_root() ? bytes.size() * static_cast<std::size_t>(size_) : 0);
     const auto count = static_cast<int>(bytes.size());
-    std::vector<std::byte> all(is_root() ? bytes.size() * static_cast<std::size_t>(size_) : 0);
-    LL_MPI(
-        MPI_Gather(bytes.data(), count, MPI_BYTE, all.data(), count, MPI_BYTE, 0, handle_->comm));
-    return all;
+    MPI_Request request = MPI_REQUEST_NULL;
+    LL_MPI(MPI_Igather(buffers->mine.data(), count, MPI_BYTE, buffers->all.data(), count, MPI_BYTE,
+                       0, handle_->comm, &request));
+    wait_for(request, buffers, deadline_, the_others, spin_after_meeting);
+    return std::move(buffers->all);
 }
 
 std::vector<std::string> Communicator::gather(const std::string& text) const {
@@ -287,22 +344,52 @@ void Communicator::agree_on_root(const std::function<void()>& step) const {
     });
 }
 
+bool Communicator::take_last_word() const {
+    constexpr int tag = 72;
+    constexpr int probes = 10;  // one alone may just fetch the message that the next one finds
+    for (int probe = 0; handle_ && probe < probes; ++probe) {
+        int is_taken = 0;
+        LL_MPI(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_->comm, &is_taken, MPI_STATUS_IGNORE));
+        if (is_taken != 0) {
+            return false;
+        }
+        std::this_thread::sleep_for(1ms);
+    }
+    for (int peer = 0; peer < size_; ++peer) {
+        if (peer != rank_) {
+            MPI_Request request = MPI_REQUEST_NULL;
+            LL_MPI(MPI_Isend(nullptr, 0, MPI_BYTE, peer, tag, handle_->comm, &request));
+            LL_MPI(MPI_Request_free(&request));
+        }
+    }
+    return true;
+}
+
 Communicator::ClockOffset Communicator::measure_clock_offset(int rounds) const {
     constexpr int tag = 71;
+    const auto send = [&](std::int64_t value, int peer) {
+        auto sent = std::make_unique<std::int64_t>(value);
+        MPI_Request request = MPI_REQUEST_NULL;
+        LL_MPI(MPI_Isend(sent.get(), 1, MPI_INT64_T, peer, tag, handle_->comm, &request));
+        wait_for(request, sent, deadline_, text("rank ", peer), spin_after_meeting);
+    };
+    const auto receive = [&](int peer) {
+        auto received = std::make_unique<std::int64_t>(0);
+        MPI_Request request = MPI_REQUEST_NULL;
+        LL_MPI(MPI_Irecv(received.get(), 1, MPI_INT64_T, peer, tag, handle_->comm, &request));
+        wait_for(request, received, deadline_, text("rank ", peer), spin_after_meeting);
+        return *received;
+    };
     ClockOffset best{0, handle_ && rank_ > 0 ? std::numeric_limits<std::int64_t>::max() : 0};
     for (int peer = 1; peer < size_; ++peer) {
         for (int round = 0; round < rounds; ++round) {
-            std::int64_t root_ns = 0;
             if (rank_ == 0) {
-                LL_MPI(MPI_Recv(&root_ns, 1, MPI_INT64_T, peer, tag, handle_->comm,
-                                MPI_STATUS_IGNORE));
-                root_ns = steady_ns();
-                LL_MPI(MPI_Send(&root_ns, 1, MPI_INT64_T, peer, tag, handle_->comm));
+                static_cast<void>(receive(peer));
+                send(steady_ns(), peer);
             } else if (rank_ == peer) {
                 const std::int64_t sent_ns = steady_ns();
-                LL_MPI(MPI_Send(&sent_ns, 1, MPI_INT64_T, 0, tag, handle_->comm));
-                LL_MPI(
-                    MPI_Recv(&root_ns, 1, MPI_INT64_T, 0, tag, handle_->comm, MPI_STATUS_IGNORE));
+                send(sent_ns, 0);
+                const std::int64_t root_ns = receive(0);
                 const std::int64_t received_ns = steady_ns();
                 const std::int64_t bound_ns = (received_ns - sent_ns + 1) / 2;
                 if (bound_ns < best.bound_ns) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <thread>
+#include <vector>
 
 #include "layerledger/comm/rank_map.hpp"
 
@@ -102,6 +104,41 @@ TEST(Communicator, ABarrierGivesUpAtItsDeadline) {
         EXPECT_THROW(wait(50ms), Error);
     }
     world.barrier();
+}
+
+TEST(Communicator, EveryCallGivesUpAtTheDeadlineOfItsCommunicator) {
+    const Communicator world = Communicator::world();
+    if (world.size() == 1) {
+        GTEST_SKIP() << "one rank cannot be late";
+    }
+    // A call that was given up leaves its communicator out of step: each gets its own.
+    const std::vector<std::function<void(const Communicator&)>> calls{
+        [](const Communicator& ranks) { (void)ranks.all_reduce_max(1); },
+        [](const Communicator& ranks) {
+            std::vector<float> values(1000, 1.0F);
+            ranks.all_reduce_sum(values);
+        },
+        [](const Communicator& ranks) { (void)ranks.broadcast(std::int64_t{1}); },
+        [](const Communicator& ranks) { (void)ranks.gather(std::uint64_t{1}); },
+        [](const Communicator& ranks) { (void)ranks.duplicate(); },
+        [](const Communicator& ranks) { (void)ranks.node(); },
+        [](const Communicator& ranks) { (void)ranks.start_max(1).wait(); },
+        [](const Communicator& ranks) { (void)ranks.measure_clock_offset(); }};
+    for (const auto& call : calls) {
+        auto& ranks = *new Communicator(world.duplicate());  // freeing it would meet the late rank
+        ranks.set_deadline(20ms);
+        if (world.rank() > 0) {
+            EXPECT_THROW(call(ranks), Error) << "call " << &call - calls.data();
+        }
+        world.barrier();
+    }
+}
+
+TEST(Communicator, OneRankHasTheLastWord) {
+    const Communicator world = Communicator::world();
+    EXPECT_TRUE(Communicator{}.take_last_word());
+    std::this_thread::sleep_for(200ms * world.rank());
+    EXPECT_EQ(world.all_reduce_sum(std::int64_t{world.take_last_word()}), 1);
 }
 
 TEST(Communicator, ClocksOfOneNodeAgreeWithinTheirBound) {

@@ -23,7 +23,8 @@ except ImportError as missing:
 
 PROGRAM = os.environ["LAYERLEDGER"]
 MPIRUN = os.environ["MPIRUN"].split()
-BAD_DATA, MISSING, UNAVAILABLE, CANNOT_CREATE, CONFIGURATION = 65, 66, 69, 73, 78
+BAD_DATA, MISSING, UNAVAILABLE, INTERNAL = 65, 66, 69, 70
+CANNOT_CREATE, CONFIGURATION = 73, 78
 
 
 def write_images(root, classes=3, train=16, val=5):
@@ -268,6 +269,35 @@ class Kill(TrainTest):
                 named = (run["layer_time"][:n].sum(axis=(2, 3)) + run["unaccounted"][:n]
                          + run["activity_time"][:n].sum(axis=2))
                 np.testing.assert_allclose(named, run["iteration_time"][:n], rtol=1e-4)
+
+    def test_a_stopped_rank_ends_the_job_at_the_deadline_with_one_complaint(self):
+        for overlap in ("on", "off"):
+            for victim in (0, 2):
+                with self.subTest(overlap=overlap, victim=victim):
+                    self.stop_a_rank(overlap, victim)
+
+    def stop_a_rank(self, overlap, victim):
+        self.run_file.unlink(missing_ok=True)
+        job = subprocess.Popen(
+            self.command(3, {"train.iterations": 10**6, "output.commit_seconds": 0.05,
+                             "sync.overlap": overlap, "sync.timeout_seconds": 3}),
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(job.kill)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.try_committed() < 20:
+            time.sleep(0.05)
+        stopped = self.ranks_of(job.pid)
+        self.assertEqual(len(stopped), 3)
+        os.kill(sorted(stopped)[victim], signal.SIGSTOP)
+        # The launcher ends with the job; a sum that had begun is given twice the deadline.
+        _, errors = job.communicate(timeout=40)
+        self.assertEqual(job.returncode, INTERNAL, errors)
+        complaints = [line for line in errors.splitlines()
+                      if line.startswith("layerledger") and "error: " in line]
+        self.assertEqual(len(complaints), 1, errors)
+        self.assertRegex(complaints[0], "waited|did not end")
+        with h5py.File(self.run_file, "r") as run:
+            self.assertGreaterEqual(run.attrs["committed_iterations"], 20)
 
     def try_committed(self):
         try:

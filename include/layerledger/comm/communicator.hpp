@@ -51,6 +51,7 @@ public:
     /// How long the calls that follow wait for other ranks; `setup_deadline` at first.
     void set_deadline(std::chrono::nanoseconds deadline) noexcept { deadline_ = deadline; }
 
+    /// The same ranks and deadline.
     [[nodiscard]] Communicator duplicate() const;
     /// The ranks that share this rank's node, in rank order.
     [[nodiscard]] Communicator node() const;
@@ -60,8 +61,10 @@ public:
     /// Error{internal} after `deadline`. `what` names the wait in the message.
     void barrier(std::chrono::nanoseconds deadline, const std::string& what) const;
 
-    /// The one call without a deadline of its own: for large data, right after a `barrier`.
     void all_reduce_sum(std::span<float> values) const;
+    /// The one call without a deadline: for large data, which MPI sums faster in its blocking form.
+    /// Right after a `barrier`, on a thread that another one watches.
+    void all_reduce_sum_unwatched(std::span<float> values) const;
     [[nodiscard]] double all_reduce_sum(double value) const;
     [[nodiscard]] std::int64_t all_reduce_sum(std::int64_t value) const;
     [[nodiscard]] std::int64_t all_reduce_max(std::int64_t value) const;
@@ -106,6 +109,10 @@ public:
     void agree(const std::function<void()>& step) const;
     /// The same with `step` run on rank 0 only.
     void agree_on_root(const std::function<void()>& step) const;
+
+    /// For ranks that fail at about the same time, not collective: true on the first that asks,
+    /// which is to say why the job ends. Does not wait for anyone.
+    [[nodiscard]] bool take_last_word() const;
 
     /// Rank 0 is behind this rank's steady clock by `offset_ns` at most `bound_ns` off; found by
     /// ping-pong, the fastest of `rounds` exchanges (half its round trip is the bound).

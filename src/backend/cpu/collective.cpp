@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "layerledger/backend/cpu.hpp"
 #include "layerledger/base/text.hpp"
@@ -45,41 +46,21 @@ void sum(const Communicator& world, const Bucket& bucket, std::chrono::nanosecon
     bucket.span->start = now_ns();
     world.barrier(deadline, named(bucket));
     bucket.span->transfer = now_ns();
-    world.all_reduce_sum({bucket.values.data, bucket.values.size});
+    world.all_reduce_sum_unwatched({bucket.values.data, bucket.values.size});
     bucket.span->end = now_ns();
 }
 
-/// Everything after backward: the reference to measure overlap against.
-class SerialCollective final : public Collective {
+/// A communication thread sums buckets, either while the caller computes the next layers' gradients
+/// or, as the reference to measure that against, all after backward. Also then it is a thread of
+/// its own: MPI's fastest sum cannot be given up, so that somebody else has to keep its deadline.
+class ThreadCollective final : public Collective {
 public:
-    SerialCollective(Communicator world, std::chrono::nanoseconds deadline)
-        : world_(std::move(world)), deadline_(deadline) {}
-
-    [[nodiscard]] const char* name() const noexcept override { return "mpi"; }
-    void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
-        started_.push_back({id, values, &span});
-    }
-    void join() override {
-        for (const Bucket& bucket : started_) {
-            sum(world_, bucket, deadline_);
-        }
-        started_.clear();
-    }
-
-private:
-    Communicator world_;
-    std::chrono::nanoseconds deadline_;
-    std::vector<Bucket> started_;
-};
-
-/// A communication thread sums buckets while the caller computes the next layers' gradients.
-class OverlappedCollective final : public Collective {
-public:
-    OverlappedCollective(Communicator world, std::chrono::nanoseconds deadline)
-        : shared_(std::make_shared<Shared>(std::move(world), deadline)),
+    ThreadCollective(Communicator world, const CollectiveOptions& options)
+        : overlap_(options.overlap),
+          shared_(std::make_shared<Shared>(std::move(world), options.deadline)),
           thread_([shared = shared_] { shared->serve(); }) {}
 
-    ~OverlappedCollective() override {
+    ~ThreadCollective() override {
         bool under_way = false;
         {
             const std::lock_guard lock(shared_->mutex);
@@ -99,14 +80,14 @@ public:
     [[nodiscard]] const char* name() const noexcept override { return "mpi"; }
 
     void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
-        {
-            const std::lock_guard lock(shared_->mutex);
-            shared_->queue.push_back({id, values, &span});
+        held_.push_back({id, values, &span});
+        if (overlap_) {
+            hand_over();
         }
-        shared_->changed.notify_all();
     }
 
     void join() override {
+        hand_over();
         std::unique_lock lock(shared_->mutex);
         const auto done = [this] { return shared_->queue.empty() || shared_->failure != nullptr; };
         // The thread keeps the deadline itself while it waits for other ranks. Twice as long means
@@ -128,6 +109,15 @@ public:
     }
 
 private:
+    void hand_over() {
+        {
+            const std::lock_guard lock(shared_->mutex);
+            shared_->queue.insert(shared_->queue.end(), held_.begin(), held_.end());
+        }
+        held_.clear();
+        shared_->changed.notify_all();
+    }
+
     struct Shared {
         Shared(Communicator w, std::chrono::nanoseconds d) : world(std::move(w)), deadline(d) {}
 
@@ -165,8 +155,9 @@ private:
         bool stopping = false;
     };
 
+    const bool overlap_;
+    std::vector<Bucket> held_;  // not handed over yet
     std::shared_ptr<Shared> shared_;
-    
     std::thread thread_;
 };
 
@@ -177,10 +168,7 @@ std::unique_ptr<Collective> make_collective(const Communicator& world,
     if (world.size() == 1) {
         return std::make_unique<NoCollective>();
     }
-    if (!options.overlap) {
-        return std::make_unique<SerialCollective>(world.duplicate(), options.deadline);
-    }
-    return std::make_unique<OverlappedCollective>(world.duplicate(), options.deadline);
+    return std::make_unique<ThreadCollective>(world.duplicate(), options);
 }
 
 }  // namespace layerledger::cpu
