@@ -65,6 +65,10 @@ ExitCode run(int& argc, char**& argv) {
     if (name == "networks") {
         return run_networks_command(arguments);
     }
+    const std::size_t expected = name == "help" ? 1 : 0;
+    LL_VALIDATE(arguments.size() <= expected, ExitCode::usage,
+                text("stray word '", arguments[expected],
+                     "' (command line); see 'layerledger help ", name, "'"));
     if (name == "help") {
         return arguments.empty() ? show(overview()) : show_help(find_subcommand(arguments.front()));
     }

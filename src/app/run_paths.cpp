@@ -2,7 +2,19 @@
 
 #include <filesystem>
 
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+
 namespace layerledger {
+
+void require_run_file_name(const Experiment& experiment) {
+    const std::string& file = experiment.output.file;
+    LL_VALIDATE(file.empty() || std::filesystem::path(file).extension() == ".h5",
+                ExitCode::configuration,
+                text(experiment.blame("output.file"), " is '", file,
+                     "', which does not end in .h5 (the log, lists and checkpoints beside it take "
+                     "its name) write NAME.h5"));
+}
 
 std::string run_file_path(const Experiment& experiment) {
     const std::string& file = experiment.output.file;

@@ -1,6 +1,10 @@
 #include "run_recorder.hpp"
 
 #include <algorithm>
+#include <cmath>
+
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
 
 namespace layerledger {
 namespace {
@@ -24,6 +28,7 @@ RunRecorder::RunRecorder(const Communicator& world, Gather& gather, const Record
                          RunWriter* writer, std::list<Progress>& progress)
     : world_(world),
       gather_(gather),
+      layout_(layout),
       largest_block_(largest_block(layout, world.size())),
       typical_(std::min(first + typical_iteration, iterations - 1)),
       commit_us_(commit_seconds * 1e6),
@@ -75,7 +80,23 @@ void RunRecorder::flush() {
     }
     RecordBlock block = gather_.collect();
     if (writer_ != nullptr) {
+        warn_of_divergence(block);
         writer_->append(std::move(block));
+    }
+}
+
+void RunRecorder::warn_of_divergence(const RecordBlock& block) {
+    const std::size_t ranks = block.starts_ns.size() / block.iterations();
+    for (std::size_t i = 0; i < block.iterations() && !has_diverged_; ++i) {
+        for (std::size_t rank = 0; rank < ranks && !has_diverged_; ++rank) {
+            const std::size_t row = rank * block.iterations() + i;
+            has_diverged_ = !std::isfinite(block.rows[row * layout_.size + layout_.loss]);
+        }
+        if (has_diverged_) {
+            log::warning(text("training diverged: the loss of iteration ", block.facts[i].iteration,
+                              " is no finite number, and what follows learns nothing; begin again "
+                              "with a smaller train.learning_rate"));
+        }
     }
 }
 

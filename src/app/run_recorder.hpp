@@ -33,9 +33,12 @@ private:
     /// How many iterations travel together: what fits into `commit_seconds`, as far as rank 0's
     /// memory allows.
     void choose_block();
+    /// On rank 0, once: the first iteration whose loss is no finite number on some rank.
+    void warn_of_divergence(const RecordBlock& block);
 
     const Communicator& world_;
     Gather& gather_;
+    const RecordLayout& layout_;
     std::size_t largest_block_;
     std::int64_t typical_;  // the iteration whose duration tells how long a block takes
     double commit_us_;
@@ -45,6 +48,7 @@ private:
     std::size_t block_ = 0;  // 0: not chosen yet
     double windows_us_ = 0;
     double newest_us_ = 0;  // the newest iteration's window
+    bool has_diverged_ = false;
 };
 
 }  // namespace layerledger

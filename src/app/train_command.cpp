@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <system_error>
 
 #include "beginning.hpp"
 #include "checkpointing.hpp"
@@ -40,6 +41,19 @@ void write_lists(const ImageIndex& images, const LabelDescription& labels,
     if (!labels.val_list.empty()) {
         write_image_list(images.val, (folder / labels.val_list).string());
     }
+}
+
+/// Of a run that left no file because nothing was committed.
+void remove_companions(const LabelDescription& labels, const CheckpointFolder& checkpoints,
+                       const std::string& path) {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    std::error_code failure;  // what stays does no harm
+    for (const std::string& list : {labels.train_list, labels.val_list}) {
+        if (!list.empty()) {
+            std::filesystem::remove(folder / list, failure);
+        }
+    }
+    std::filesystem::remove(checkpoints.path(), failure);  // unless something is in it
 }
 
 OverheadRecord overhead_record(const Overhead& overhead) {
@@ -76,6 +90,7 @@ Checkpoint checkpoint_template(const RunDescription& description, const std::vec
 struct Outcome {
     bool is_stopped = false;  ///< on request, after a checkpoint
     bool has_lost_checkpoint = false;
+    std::exception_ptr validation_failure;
     std::int64_t skipped_images = 0;  ///< of all ranks
     std::int64_t dropped_spans = 0;
     std::vector<double> peak_memory;  ///< bytes by rank, on rank 0
@@ -96,8 +111,12 @@ Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks,
     if (!breaks.is_stopped()) {
         breaks.take_last();
     }
-    return {breaks.is_stopped(), breaks.has_lost_checkpoint(), breaks.skipped_images(),
-            world.all_reduce_sum(trainer.recorder().dropped()), peak_memory_of_all(world)};
+    return {breaks.is_stopped(),
+            breaks.has_lost_checkpoint(),
+            breaks.validation_failure(),
+            breaks.skipped_images(),
+            world.all_reduce_sum(trainer.recorder().dropped()),
+            peak_memory_of_all(world)};
 }
 
 /// Writes the end of the run file; false where data was lost.
@@ -112,6 +131,19 @@ bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer
     writer.set_wall_clock(
         {recorder.windows_us(), trainer.wall_clock().elapsed_us, trainer.wall_clock().paused_us});
     return writer.finish(outcome.is_stopped ? RunStatus::interrupted : RunStatus::complete);
+}
+
+/// Leaves a run file that says "failed", or nothing where no iteration is in it.
+void end_failed(RunWriter* writer, const TrainingJob& job, const LabelDescription& labels,
+                const std::string& path) {
+    if (writer != nullptr) {
+        (void)writer->finish(RunStatus::failed);  // the failure at hand matters more than lost data
+    } else {
+        mark_failed(path);
+    }
+    if (std::error_code failure; !std::filesystem::exists(path, failure)) {
+        remove_companions(labels, checkpoint_folder(job.experiment, path), path);
+    }
 }
 
 /// What people see of a run while it goes on: on the terminal, and dated in its log.
@@ -200,16 +232,12 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         outcome = run(*trainer, recorder, breaks, world);
     } catch (const AgreedError&) {
         if (writer) {
-            (void)writer->finish(RunStatus::failed);  // the failure matters more than lost data
+            end_failed(writer.get(), job, description.labels, path);
         }
         throw;
     } catch (...) {
         // Rank 0 may know nothing of it.
-        if (!writer) {
-            mark_failed(path);
-        } else {
-            (void)writer->finish(RunStatus::failed);
-        }
+        end_failed(writer.get(), job, description.labels, path);
         // Not by way of destructors: a bucket may still be on its way, in the trainer's memory.
         end_job(world, std::current_exception());
     }
@@ -233,6 +261,9 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
                        "; --train.resume auto goes on from there"));
         return ExitCode::interrupted;
     }
+    if (outcome.validation_failure) {
+        std::rethrow_exception(outcome.validation_failure);
+    }
     return ExitCode::ok;
 }
 
@@ -242,6 +273,7 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     if (!experiment) {
         return ExitCode::ok;
     }
+    world.agree([&] { require_run_file_name(*experiment); });
     std::string command_line = "layerledger train";
     for (const std::string& argument : arguments) {
         command_line += " " + argument;

@@ -85,7 +85,7 @@ bool TrainingBreaks::take(std::int64_t iterations_done) {
     // A checkpoint promises that the run file holds everything before it.
     parts_.recorder.flush();
     if (is_validation_due(iterations_done)) {
-        validate_now();
+        try_to_validate();
     }
     if (is_stopped_ || is_checkpoint_due(iterations_done)) {
         save_checkpoint();
@@ -97,17 +97,36 @@ void TrainingBreaks::take_last() {
     const std::int64_t done = parts_.trainer.iterations_done();
     parts_.recorder.flush();
     if (validation_sources_ && last_validation_ != done) {
-        validate_now();
+        try_to_validate();
     }
     if (settings_.checkpoint_every > 0 && last_checkpoint_ != done) {
         save_checkpoint();
     }
 }
 
+void TrainingBreaks::try_to_validate() {
+    const std::int64_t done = parts_.trainer.iterations_done();
+    try {
+        validate_now();
+    } catch (const AgreedError&) {
+        if (done < parts_.options.iterations) {
+            throw;
+        }
+        validation_failure_ = std::current_exception();
+        last_validation_ = done;  // once more would fail again
+        if (parts_.world.is_root()) {
+            log::warning(
+                "the trained network could not be validated; the training is complete and "
+                "its records are kept");
+        }
+    }
+}
+
 void TrainingBreaks::validate_now() {
     const Clock::time_point begun = Clock::now();
     const std::int64_t done = parts_.trainer.iterations_done();
-    const std::unique_ptr<ValidationSource> source = validation_sources_();
+    std::unique_ptr<ValidationSource> source;
+    parts_.world.agree([&] { source = validation_sources_(); });
     const Validation result = validate(parts_.network, parts_.trainer.ops(), *source, parts_.world);
     skipped_in_validation_ += source->skipped();
     last_validation_ = done;

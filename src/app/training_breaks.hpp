@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -51,6 +52,10 @@ public:
     [[nodiscard]] bool is_stopped() const noexcept { return is_stopped_; }
     /// Whether a checkpoint could not be written.
     [[nodiscard]] bool has_lost_checkpoint() const noexcept { return has_lost_checkpoint_; }
+    /// Why the trained network could not be validated; null where it was, or was not to be.
+    [[nodiscard]] std::exception_ptr validation_failure() const noexcept {
+        return validation_failure_;
+    }
     /// Images that could not be read so far, of all ranks and all starts of the run. Collective.
     [[nodiscard]] std::int64_t skipped_images() const;
 
@@ -59,6 +64,8 @@ private:
     [[nodiscard]] bool is_checkpoint_due(std::int64_t iterations_done) const;
     void ask(std::int64_t iterations_done);
     [[nodiscard]] bool someone_asks_to_stop(std::int64_t iterations_done);
+    /// After the last iteration a failure does not take back the training: it is kept for later.
+    void try_to_validate();
     void validate_now();
     void save_checkpoint();
 
@@ -73,6 +80,7 @@ private:
     std::int64_t skipped_in_validation_ = 0;  // on this rank
     bool is_stopped_ = false;
     bool has_lost_checkpoint_ = false;
+    std::exception_ptr validation_failure_;
 
     // What a rank asks after `asked_at_` iterations all ranks hear one iteration later.
     std::int64_t asked_at_;

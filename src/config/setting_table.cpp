@@ -116,9 +116,10 @@ std::vector<Setting> make_table() {
                                  {"folder", DataSource::folder},
                                  {"packed", DataSource::packed}}},
              "random images, a folder of JPEG files, or a file that 'layerledger pack' made");
-    data.add("root", &D::root, Text{},
-             "folder with train/ and val/, in them one folder a class; or Kaggle's ImageNet tree; may "
-             "name $VARIABLES");
+    data.add(
+        "root", &D::root, Text{},
+        "folder with train/ and val/, in them one folder a class; or Kaggle's ImageNet tree; may "
+        "name $VARIABLES");
     data.add("remote", &D::remote, Text{},
              "where to copy root from before training: user@host:/path, rsync://host/module/path "
              "or a folder; empty: nowhere");
@@ -217,7 +218,7 @@ std::vector<Setting> make_table() {
     using O = OutputSettings;
     Section output(table, "output", &Experiment::output);
     output.add("directory", &O::directory, Text{}, "folder of run files");
-    output.add("file", &O::file, Text{}, "run file in it; empty: experiment.name and .h5");
+    output.add("file", &O::file, Text{}, "run file in it, NAME.h5; empty: experiment.name and .h5");
     output.add("commit_seconds", &O::commit_seconds, positive_below(most_seconds),
                "longest time data stays unsaved");
     output.add("overwrite", &O::overwrite, Flag{}, "replace a run file that is there");

@@ -4,6 +4,7 @@
 #include <deque>
 #include <filesystem>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -126,7 +127,18 @@ struct RunWriter::State {
     void warn_once(const std::exception& error);
     void note_recovery();
     void after_close();
+    [[nodiscard]] bool is_empty() const { return committed == 0 && pending.empty(); }
 };
+
+/// A run that failed before its first commit leaves nothing, so that it can be begun again.
+void remove_empty_run(const std::string& path) {
+    std::error_code failure;
+    std::filesystem::remove(path, failure);
+    if (failure) {
+        log::warning(
+            text("cannot remove '", path, "', which has no iterations (", failure.message(), ")"));
+    }
+}
 
 void RunWriter::State::build(std::size_t chunk_iterations) {
     disk::prepare(path, overwrite, bytes_of_description(description) + spare_bytes);
@@ -302,8 +314,13 @@ RunWriter::RunWriter(std::string path, const RunDescription& description, const 
 }
 
 RunWriter::~RunWriter() {
-    if (!state_->is_finished) {
-        static_cast<void>(state_->try_commit_all());
+    if (state_->is_finished) {
+        return;
+    }
+    static_cast<void>(state_->try_commit_all());
+    if (state_->is_empty()) {
+        remove_empty_run(state_->path);
+    } else {
         static_cast<void>(state_->try_write_end(RunStatus::failed));
     }
 }
@@ -376,6 +393,10 @@ void RunWriter::set_dropped_spans(std::int64_t spans) {
 bool RunWriter::finish(RunStatus status) {
     State& state = *state_;
     state.is_finished = true;
+    if (status == RunStatus::failed && state.is_empty()) {
+        remove_empty_run(state.path);
+        return state.dropped == 0;
+    }
     const auto deadline = std::chrono::steady_clock::now() + finish_patience;
     bool is_ended = false;
     while (!(is_ended = state.try_commit_all() && state.try_write_end(status)) &&
@@ -421,11 +442,17 @@ void mark_failed(const std::string& path) noexcept {
         if (!file) {
             return;
         }
-        if (file->text_attribute("/", "status") == schema::name(RunStatus::running)) {
+        const bool is_running =
+            file->text_attribute("/", "status") == schema::name(RunStatus::running);
+        const bool is_empty = file->integer_attribute("/", "committed_iterations") == 0;
+        if (is_running && !is_empty) {
             drop_uncommitted_rows(*file);
             file->set_attribute("/", "status", schema::name(RunStatus::failed));
         }
         file->close();
+        if (is_running && is_empty) {
+            remove_empty_run(path);
+        }
     } catch (const std::exception& error) {
         log::warning(text("cannot mark '", path, "' as failed (", error.what(), ")"));
     }

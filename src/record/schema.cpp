@@ -43,22 +43,17 @@ Values numbers_from_0(std::size_t count) {
     return values;
 }
 
-/// Mean over the ranks that have a value; absent where none has.
+/// Mean over the ranks; not a number where it is none on a rank: what diverged there must show.
 Values mean_over_ranks(const RecordBlock& block, const RecordLayout& layout, std::size_t column) {
     const std::size_t iterations = block.iterations();
     const std::size_t ranks = block.starts_ns.size() / iterations;
     std::vector<float> means;
     for (std::size_t i = 0; i < iterations; ++i) {
         double sum = 0;
-        int present = 0;
         for (std::size_t rank = 0; rank < ranks; ++rank) {
-            const float value = block.rows[(rank * iterations + i) * layout.size + column];
-            if (!std::isnan(value)) {
-                sum += value;
-                ++present;
-            }
+            sum += block.rows[(rank * iterations + i) * layout.size + column];
         }
-        means.push_back(present > 0 ? static_cast<float>(sum / present) : absent);
+        means.push_back(static_cast<float>(sum / static_cast<double>(ranks)));
     }
     return means;
 }

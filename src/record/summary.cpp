@@ -178,12 +178,8 @@ void summarize_activities(const hdf5::File& file, const Rows& rows, RunSummary& 
 }
 
 void summarize_loss(const hdf5::File& file, std::uint64_t committed, RunSummary& summary) {
-    std::vector<float> loss = file.read<float>("loss", hdf5::Slab{{0}, {committed}});
-    std::erase_if(loss, [](float value) { return std::isnan(value); });
-    if (!loss.empty()) {
-        summary.first_loss = loss.front();
-        summary.last_loss = loss.back();
-    }
+    summary.first_loss = file.read<float>("loss", hdf5::Slab{{0}, {1}}).front();
+    summary.last_loss = file.read<float>("loss", hdf5::Slab{{committed - 1}, {1}}).front();
 }
 
 /// Values of a variable that older files do not have: NaN for each of `count`.

@@ -28,6 +28,15 @@ std::string mebibytes(double bytes) {
     return shown(bytes, 1, 1.0 / (1024 * 1024));
 }
 
+/// "6.9078 -> 2.2500"; a loss that is no finite number says what that means.
+std::string loss_text(const RunSummary& run) {
+    if (run.committed_iterations == 0 || std::isfinite(run.last_loss)) {
+        return text(shown(run.first_loss, 4), " -> ", shown(run.last_loss, 4));
+    }
+    return text(shown(run.first_loss, 4), " -> ",
+                std::isnan(run.last_loss) ? "not a number" : "infinite", " (training diverged)");
+}
+
 /// A bar of eighths of a character would be finer, but not every terminal and log shows it.
 std::string bar(double share) {
     if (std::isnan(share)) {
@@ -122,7 +131,7 @@ void add_header(Table& table, const RunSummary& run) {
     }
     fact("iteration", text(milliseconds(run.iteration_us), " ms (median of the slowest rank)"));
     fact("throughput", text(shown(run.images_per_second, 1), " images/s"));
-    fact("loss", text(shown(run.first_loss, 4), " -> ", shown(run.last_loss, 4)));
+    fact("loss", loss_text(run));
     if (run.staging) {
         fact("staging", staging_text(*run.staging));
     }

@@ -45,19 +45,21 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
     const auto begun = std::chrono::steady_clock::now();
     const SharedStatistics shared(ops, world);
     BatchMetrics sum;
-    for (std::int64_t i = 0; i < source.batches(); ++i) {
-        ops.load(source.next());
-        for (const Layer& layer : network.layers()) {
-            if (!layer.auxiliary) {
-                ops.forward(layer.id, Mode::inference);
+    world.agree([&] {
+        for (std::int64_t i = 0; i < source.batches(); ++i) {
+            ops.load(source.next());
+            for (const Layer& layer : network.layers()) {
+                if (!layer.auxiliary) {
+                    ops.forward(layer.id, Mode::inference);
+                }
             }
+            const BatchMetrics batch = ops.metrics();
+            sum.loss += batch.loss;
+            sum.top1 += batch.top1;
+            sum.topk += batch.topk;
+            sum.images += batch.images;
         }
-        const BatchMetrics batch = ops.metrics();
-        sum.loss += batch.loss;
-        sum.top1 += batch.top1;
-        sum.topk += batch.topk;
-        sum.images += batch.images;
-    }
+    });
     const std::int64_t images = world.all_reduce_sum(sum.images);
     world.agree([&] {
         LL_VALIDATE(images > 0, ExitCode::bad_data,

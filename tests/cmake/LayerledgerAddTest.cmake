@@ -18,7 +18,7 @@ function(layerledger_add_test name)
                      COMMAND ${LAYERLEDGER_MPIRUN} -n ${ranks} $<TARGET_FILE:${name}>)
             set_tests_properties(${name}.np${ranks} PROPERTIES
                 LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT} PROCESSORS ${ranks}
-                ENVIRONMENT "${LAYERLEDGER_TEST_ENVIRONMENT}")
+                ENVIRONMENT "${LAYERLEDGER_MPI_TEST_ENVIRONMENT}")
         endforeach()
     else()
         target_link_libraries(${name} PRIVATE GTest::gtest_main)

@@ -62,6 +62,11 @@ class Subcommands(CommandLineTest):
         self.assert_refused(USAGE, "'trian'", "did you mean 'train'?", arguments=["trian"])
         self.assert_refused(USAGE, "did you mean 'summary'?", arguments=["help", "sumary"])
 
+    def test_stray_words_after_help_and_version(self):
+        self.assert_refused(USAGE, "stray word 'foo'", arguments=["help", "train", "foo"])
+        for name in ("version", "--version"):
+            self.assert_refused(USAGE, "stray word 'foo'", arguments=[name, "foo"])
+
     def test_overview_names_all(self):
         for arguments in (["help"], ["--help"], ["-h"]):
             self.assert_shows("train", "validate", "pack", "summary", "export", "check", "networks",

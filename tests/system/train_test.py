@@ -81,7 +81,21 @@ class TrainTest(unittest.TestCase):
         self.assertFalse(self.run_file.exists(), "a half-made run file is left")
 
 
+    def assert_nothing_but_the_log(self):
+        self.assertEqual([path.name for path in self.run_file.parent.iterdir()], ["run.log"])
+
+
 class Training(TrainTest):
+    def test_a_divergence_is_said_and_shown(self):
+        result = self.train(train__learning_rate="1e30", train__iterations=5)
+        with self.assert_trained(result) as run:
+            self.assertFalse(np.isfinite(run["loss"][-1]))
+        self.assertEqual(result.stderr.count("training diverged"), 1, result.stderr)
+        self.assertIn("smaller train.learning_rate", result.stderr)
+        self.assertIn("(training diverged)", result.stdout)
+        log = self.run_file.with_suffix(".log").read_text()
+        self.assertIn("training diverged: the loss of iteration", log)
+
     def test_learns_images_and_says_so(self):
         write_images(self.images)
         result = self.on_images(train__epochs=20, train__iterations=0, train__topk=2,
@@ -195,6 +209,11 @@ class WrongInput(TrainTest):
         self.assertIn("--output.overwrite", result.stderr)
         self.assertEqual(self.run_file.read_bytes(), b"precious")
 
+    def test_a_run_file_that_its_log_would_hit(self):
+        for name in ("run.log", "run", "run.hdf5"):
+            self.run_file = self.run_file.with_name(name)
+            self.assert_refused(self.train(), CONFIGURATION, "output.file", name, ".h5")
+
     def test_output_folder_is_a_file(self):
         blocked = self.folder / "blocked"
         blocked.write_text("")
@@ -215,26 +234,51 @@ class WrongInput(TrainTest):
         complaints = [line for line in result.stderr.splitlines() if "error: " in line]
         self.assertEqual(len(complaints), 1, result.stderr)
         self.assertIn("0.jpg", complaints[0])
-        with h5py.File(self.run_file, "r") as run:
-            self.assertEqual(run.attrs["status"], "failed")
-
+        self.assert_nothing_but_the_log()
+        victim.unlink()
+        self.assert_trained(self.on_images(train__epochs=1, train__iterations=0,
+                                           train__topk=2)).close()
 
     def test_many_unreadable_images_are_complained_about_once(self):
         write_images(self.images)
         for image in self.images.glob("train/*/*.jpg"):
             image.write_bytes(b"no picture at all")
-        result = self.on_images(ranks=4, train__epochs=3, train__iterations=0)
+        result = self.on_images(ranks=4, train__epochs=3, train__iterations=0,
+                                train__checkpoint_every=1)
         self.assertEqual(result.returncode, BAD_DATA, result.stderr)
         complaints = [line for line in result.stderr.splitlines() if "error: " in line]
         self.assertEqual(len(complaints), 1, result.stderr)
+        self.assert_nothing_but_the_log()
 
-    def test_an_unreadable_validation_image_leaves_a_failed_file(self):
+    def test_an_image_cut_short_after_commits_leaves_a_failed_file(self):
         write_images(self.images)
-        (self.images / "val/class2/4.jpg").write_bytes(b"no picture at all")
-        result = self.on_images(train__epochs=1, train__iterations=0)
+        victim = self.images / "train/class0/0.jpg"
+        victim.write_bytes(victim.read_bytes()[:-200])
+        result = self.on_images(ranks=1, train__epochs=3, train__iterations=0,
+                                train__batch_size=1, train__checkpoint_every=1)
         self.assertEqual(result.returncode, BAD_DATA, result.stderr)
         with h5py.File(self.run_file, "r") as run:
             self.assertEqual(run.attrs["status"], "failed")
+            self.assertGreater(run.attrs["committed_iterations"], 0)
+
+    def test_an_unreadable_validation_image_does_not_take_back_the_training(self):
+        write_images(self.images)
+        victim = self.images / "val/class2/4.jpg"
+        victim.write_bytes(victim.read_bytes()[:-200])
+        for validate_every in (0, 1):
+            result = self.on_images(train__epochs=1, train__iterations=0,
+                                    train__validate_every=validate_every,
+                                    train__checkpoint_every=100, output__overwrite="true")
+            self.assertEqual(result.returncode, BAD_DATA, result.stderr)
+            complaints = [line for line in result.stderr.splitlines() if "error: " in line]
+            self.assertEqual(len(complaints), 1, result.stderr)
+            self.assertIn("4.jpg", complaints[0])
+            self.assertIn("the training is complete", result.stderr)
+            with h5py.File(self.run_file, "r") as run:
+                self.assertEqual(run.attrs["status"], "complete")
+                self.assertEqual(run.attrs["committed_iterations"], 6)
+                self.assertNotIn("validation/top1", run)
+            self.assertEqual(len(list(self.run_file.with_suffix(".checkpoints").iterdir())), 1)
 
 
 class Kill(TrainTest):

@@ -3,10 +3,10 @@
 #include <filesystem>
 
 #include "layerledger/base/error.hpp"
+#include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "layerledger/record/run_writer.hpp"
 #include "record/event_table.hpp"
-#include "layerledger/hdf5/file.hpp"
 #include "support/sample_run.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -119,7 +119,10 @@ TEST(Continuation, OfAFileWithoutIterationsBeginsItAnew) {
     const TemporaryFolder folder;
     const std::string path = folder.path("run.h5");
     const RunDescription run = sample_description(1);
-    { const RunWriter writer(path, run, false); }
+    {
+        const RunWriter killed(folder.path("killed.h5"), run, false);
+        std::filesystem::copy_file(killed.path(), path);  // one that ends removes its own
+    }
     RunWriter writer(path, run, RunWriter::GoOn{3, "resumed"});
     EXPECT_EQ(writer.block_iterations(), 0U);
     writer.append(sample_block(run, 3, 2));

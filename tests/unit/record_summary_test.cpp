@@ -105,6 +105,24 @@ TEST(Summarize, DoesNotTakeTimeCountedTwiceForGood) {
                             "make 3.000 us more than its 1782.000 us)"));
 }
 
+TEST(Summarize, DoesNotHideADivergenceOnOneRank) {
+    const TemporaryFolder folder;
+    const RunDescription run = sample_description(2);
+    const RecordLayout layout(run.extents());
+    RecordBlock block = sample_block(run, 0, 10);
+    for (std::size_t i = 7; i < 10; ++i) {
+        block.rows[(10 + i) * layout.size + layout.loss] = no_value;  // rank 1
+    }
+    RunWriter writer(folder.path("run.h5"), run, false);
+    writer.append(std::move(block));
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+    const RunSummary summary = summarize(writer.path());
+    EXPECT_DOUBLE_EQ(summary.first_loss, 2.5);
+    EXPECT_TRUE(std::isnan(summary.last_loss));
+    EXPECT_THAT(to_text(summary),
+                HasSubstr("loss                2.5000 -> not a number (training diverged)\n"));
+}
+
 TEST(Summarize, SaysThatSpansAreMissing) {
     const TemporaryFolder folder;
     RunWriter writer(folder.path("run.h5"), sample_description(1), false);

@@ -152,9 +152,25 @@ TEST(RunWriter, RefusesABlockOfAnotherShape) {
 
 TEST(RunWriter, SaysFailedWhenItIsLeftUnfinished) {
     const TemporaryFolder folder;
+    const RunDescription run = sample_description(1);
+    const std::string path = folder.path("run.h5");
+    {
+        RunWriter writer(path, run, false);
+        writer.append(sample_block(run, 0, 2));
+    }
+    EXPECT_EQ(summarize(path).status, "failed");
+    EXPECT_EQ(summarize(path).committed_iterations, 2);
+}
+
+TEST(RunWriter, LeavesNothingOfARunThatFailedBeforeItsFirstCommit) {
+    const TemporaryFolder folder;
     const std::string path = folder.path("run.h5");
     { const RunWriter writer(path, sample_description(1), false); }
-    EXPECT_EQ(summarize(path).status, "failed");
+    EXPECT_FALSE(std::filesystem::exists(path));
+
+    RunWriter writer(path, sample_description(1), false);
+    EXPECT_TRUE(writer.finish(RunStatus::failed));
+    EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST(RunWriter, GoesOnWhileAReaderHoldsTheFile) {
@@ -248,7 +264,8 @@ TEST(MarkFailed, ChangesOnlyARunningFile) {
     const TemporaryFolder folder;
     const RunDescription run = sample_description(1);
     const std::string running = folder.path("running.h5");
-    const RunWriter unfinished(running, run, false);
+    RunWriter unfinished(running, run, false);
+    unfinished.append(sample_block(run, 0, 2));
     mark_failed(running);
     EXPECT_EQ(summarize(running).status, "failed");
 
@@ -257,6 +274,13 @@ TEST(MarkFailed, ChangesOnlyARunningFile) {
     EXPECT_TRUE(finished.finish(RunStatus::interrupted));
     mark_failed(complete);
     EXPECT_EQ(summarize(complete).status, "interrupted");
+}
+
+TEST(MarkFailed, RemovesAFileWithoutIterations) {
+    const TemporaryFolder folder;
+    const RunWriter writer(folder.path("run.h5"), sample_description(1), false);
+    mark_failed(writer.path());
+    EXPECT_FALSE(std::filesystem::exists(writer.path()));
 }
 
 TEST(MarkFailed, IgnoresWhatIsNoRunFile) {

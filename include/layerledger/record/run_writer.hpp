@@ -82,7 +82,7 @@ public:
         std::string history;  ///< a line for the attribute `history`
     };
     RunWriter(std::string path, const RunDescription& description, const GoOn& from);
-    /// Commits what is left, with the status "failed" unless `finish` was called.
+    /// Commits what is left, as `finish(RunStatus::failed)` does, unless `finish` was called.
     ~RunWriter();
     RunWriter(const RunWriter&) = delete;
     RunWriter& operator=(const RunWriter&) = delete;
@@ -112,7 +112,8 @@ public:
     void set_dropped_spans(std::int64_t spans);
 
     /// Commits what is left and the status, for at most `finish_patience` where that fails.
-    /// Returns false where data was lost (exit 74).
+    /// Returns false where data was lost (exit 74). A run that failed before its first commit
+    /// leaves no file.
     [[nodiscard]] bool finish(RunStatus status);
 
     [[nodiscard]] const std::string& path() const noexcept;
@@ -126,8 +127,8 @@ private:
 };
 
 /// For ranks that did not make the file, when rank 0 is about to be ended: sets the status to
-/// "failed" if it still says "running". Leaves a file alone that anyone else has open. Never
-/// throws.
+/// "failed" if it still says "running", or removes the file if no iteration is committed. Leaves a
+/// file alone that anyone else has open. Never throws.
 void mark_failed(const std::string& path) noexcept;
 
 }  // namespace layerledger

@@ -21,8 +21,8 @@ struct Validation {
 
 /// Collective: one inference pass over `source`, every image counted exactly once. Running
 /// statistics are averaged over the ranks for the pass, because each has seen its own shard and all
-/// validate the same network; training keeps its own. Throws Error{bad_data} on all ranks where no
-/// image could be read.
+/// validate the same network; training keeps its own. Throws AgreedError: the
+/// source's own error of one rank, or bad_data where no image could be read.
 [[nodiscard]] Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
                                   const Communicator& world);
 
