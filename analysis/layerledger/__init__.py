@@ -1,7 +1,7 @@
 """Opens the run files of layerledger."""
 
-from .dataset import metadata, open, open_many
 from .errors import AnalysisError, ExitCode, RunFileError, RunFileWarning
+from .opening import Runs, metadata, open, open_many
 from .runfile import Block, RunFile
 
 __version__ = "0.1.0"
@@ -13,6 +13,7 @@ __all__ = [
     "RunFile",
     "RunFileError",
     "RunFileWarning",
+    "Runs",
     "__version__",
     "metadata",
     "open",

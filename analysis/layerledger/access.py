@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
-from .errors import ExitCode, RunFileError
+from .errors import AnalysisError, ExitCode, RunFileError
 
 
 def is_text(data: h5py.Dataset) -> bool:
@@ -22,7 +24,38 @@ def is_scale(data: h5py.Dataset) -> bool:
 
 def first_line(error: BaseException) -> str:
     """An error's text without what HDF5 adds below."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def reading(path: str, what: str) -> Iterator[None]:
+    """Turns whatever reading damaged bytes raises into one error that names the file.
+
+    Damage can hit any part of HDF5's structures, and h5py, NumPy and our own code each fail over it
+    in their own ways: hence all exceptions.
+
+    Args:
+        path: the file.
+        what: the part of it that is read, as in "layer_time".
+
+    Raises:
+        RunFileError: instead of any exception that is not yet one for the user.
+    """
+    try:
+        yield
+    except AnalysisError:
+        raise
+    except MemoryError as error:
+        raise RunFileError(
+            path, f"cannot read {what}, damaged or larger than memory ({first_line(error)})"
+        ) from error
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # HDF5 and h5py say why
+        raise RunFileError(
+            path, f"cannot read {what}, damaged or cut short ({first_line(error)})"
+        ) from error
+    except Exception as error:
+        raise RunFileError(path, f"cannot read {what}, damaged or cut short") from error
 
 
 def open_patiently(path: str) -> h5py.File:
@@ -38,6 +71,11 @@ def open_patiently(path: str) -> h5py.File:
         raise RunFileError(
             path, f"cannot be read ({error.strerror})", ExitCode.INPUT_MISSING
         ) from error
+    with reading(path, "the file"):
+        return _opened(path)
+
+
+def _opened(path: str) -> h5py.File:
     if not h5py.is_hdf5(path):
         raise RunFileError(path, "no run file (it is not HDF5)")
     failure: OSError | None = None

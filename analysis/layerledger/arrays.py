@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .access import first_line, is_scale, is_text
+from .access import is_scale, is_text, reading
 from .errors import RunFileError
 
 BLOCK_BYTES = 32 << 20
@@ -40,16 +40,18 @@ class ArrayFile:
         self._file = file
 
     def _text(self, name: str) -> str:
-        value = self._file.attrs.get(name)
-        if value is None:
-            raise RunFileError(self.path, f"the attribute {name} is missing")
-        return value.decode() if isinstance(value, bytes) else str(value)
+        with reading(self.path, f"the attribute {name}"):
+            return str(_plain(self._attribute(name)))
 
     def _integer(self, name: str) -> int:
+        with reading(self.path, f"the attribute {name}"):
+            return int(self._attribute(name))
+
+    def _attribute(self, name: str) -> Any:  # noqa: ANN401 (as HDF5 has it)
         value = self._file.attrs.get(name)
         if value is None:
             raise RunFileError(self.path, f"the attribute {name} is missing")
-        return int(value)
+        return value
 
     @cached_property
     def level(self) -> str:
@@ -62,18 +64,21 @@ class ArrayFile:
         return self._integer("committed_iterations")
 
     def __contains__(self, name: str) -> bool:
-        return name in self._file and isinstance(self._file[name], h5py.Dataset)
+        with reading(self.path, name):
+            return name in self._file and isinstance(self._file[name], h5py.Dataset)
 
     def variables(self) -> list[str]:
         """Names of all arrays of the root group, in the file's order."""
-        return [name for name, data in self._file.items() if isinstance(data, h5py.Dataset)]
+        with reading(self.path, "the list of arrays"):
+            return [name for name, data in self._file.items() if isinstance(data, h5py.Dataset)]
 
     def dims(self, name: str) -> tuple[str, ...]:
         """Names of an array's dimensions."""
         data = self._data(name)
-        if is_scale(data):
-            return (name,)
-        return tuple(next(iter(dim.values())).name.lstrip("/") for dim in data.dims)
+        with reading(self.path, f"the dimensions of {name}"):
+            if is_scale(data):
+                return (name,)
+            return tuple(dim[0].name.lstrip("/") for dim in data.dims)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """An array's extents, counting committed iterations only."""
@@ -85,26 +90,14 @@ class ArrayFile:
     def attributes(self, name: str) -> dict[str, Any]:
         """units, long_name and further attributes of an array, without HDF5's own."""
         hidden = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_FillValue"}
-        return {
-            key: value.decode() if isinstance(value, bytes) else value
-            for key, value in self._data(name).attrs.items()
-            if key not in hidden
-        }
+        data = self._data(name)
+        with reading(self.path, f"the attributes of {name}"):
+            return {key: _plain(data.attrs[key]) for key in data.attrs if key not in hidden}
 
     def root_attributes(self) -> dict[str, Any]:
         """The file's own attributes: title, status, level, ..."""
-        return {
-            key: value.decode() if isinstance(value, bytes) else value
-            for key, value in self._file.attrs.items()
-        }
-
-    def array(self, name: str) -> h5py.Dataset:
-        """The array itself, uncommitted rows included, for reading parts of it.
-
-        Raises:
-            RunFileError: there is no such array.
-        """
-        return self._data(name)
+        with reading(self.path, "the attributes"):
+            return {key: _plain(value) for key, value in self._file.attrs.items()}
 
     def _data(self, name: str) -> h5py.Dataset:
         if name not in self:
@@ -124,13 +117,11 @@ class ArrayFile:
             RunFileError: there is no such array, or it cannot be read.
         """
         data = self._data(name)
-        try:
+        with reading(self.path, name):
             if self.dims(name)[:1] == ("iteration",):
                 start, stop, _ = (rows or slice(None)).indices(self.committed)
                 return np.asarray(data[start:stop])
             return np.asarray(data.asstr()[()], object) if is_text(data) else np.asarray(data[()])
-        except (OSError, RuntimeError) as error:
-            raise RunFileError(self.path, f"cannot read {name} ({first_line(error)})") from error
 
     def blocks(
         self, name: str, limit_bytes: int = BLOCK_BYTES, rows: slice | None = None
@@ -166,16 +157,9 @@ class ArrayFile:
             last = min(stop, (first // row_step + 1) * row_step)
             for first_rank in range(0, ranks, rank_step):
                 last_rank = min(ranks, first_rank + rank_step)
-                try:
-                    values = (
-                        data[first:last, first_rank:last_rank]
-                        if len(shape) > 1
-                        else data[first:last]
-                    )
-                except (OSError, RuntimeError) as error:
-                    raise RunFileError(
-                        self.path, f"cannot read {name} ({first_line(error)})"
-                    ) from error
+                where = (slice(first, last), slice(first_rank, last_rank))[: len(shape)]
+                with reading(self.path, name):
+                    values = data[where]
                 among = slice(first_rank, last_rank) if len(shape) > 1 else slice(0, 0)
                 yield Block(slice(first, last), among, values)
             first = last
@@ -201,14 +185,17 @@ class ArrayFile:
             step -= step % chunk_ranks
         for first in range(0, ranks, step):
             last = min(ranks, first + step)
-            try:
+            with reading(self.path, name):
                 values = data[: self.committed, first:last]
-            except (OSError, RuntimeError) as error:
-                raise RunFileError(
-                    self.path, f"cannot read {name} ({first_line(error)})"
-                ) from error
             yield Block(slice(0, self.committed), slice(first, last), values)
 
     def block_bytes(self, name: str) -> int:
         """How many bytes `blocks(name)` yields in all; for progress."""
         return int(np.prod(self.shape(name), dtype=np.int64)) * self._data(name).dtype.itemsize
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (as HDF5 has it)
+    """Texts as str, numbers as Python's own, the rest as it is."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value

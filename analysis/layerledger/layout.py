@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import h5py
 
 from . import schema
-from .access import is_scale
+from .access import is_scale, reading
 from .errors import RunFileError
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ def check(run: RunFile, file: h5py.File) -> None:
     """Finds what makes a file unusable.
 
     Raises:
-        RunFileError: no run file, of another major schema, cut short, or contradicting itrun.
+        RunFileError: no run file, of another major schema, cut short, or contradicting itself.
     """
     if "schema_version" not in file.attrs:
         raise RunFileError(run.path, "no run file of layerledger (it has no schema_version)")
-    major = run.schema_version.split(".")[0]
-    if major != str(schema.MAJOR):
+    version = re.fullmatch(r"(\d+)\.\d+\.\d+", run.schema_version)
+    if version is None:
+        raise RunFileError(
+            run.path, f"damaged: its schema_version is '{run.schema_version}', not as in 1.0.0"
+        )
+    if version[1] != str(schema.MAJOR):
         raise RunFileError(
             run.path,
             f"has schema {run.schema_version}, and this package reads {schema.MAJOR}.x: "
@@ -37,10 +42,17 @@ def check(run: RunFile, file: h5py.File) -> None:
         raise RunFileError(
             run.path, f"the level '{run.level}' is none of {', '.join(schema.LEVELS)}"
         )
-    _check_arrays(run, file)
+    if run.committed < 0:
+        raise RunFileError(run.path, f"damaged: its committed_iterations is {run.committed}")
+    _check_scales(run, file)
+    for name, data in file.items():
+        if isinstance(data, h5py.Dataset) and not is_scale(data):
+            with reading(run.path, f"the dimensions of {name}"):
+                _check_extents(run, name, data)
+    _check_presence(run, file)
 
 
-def _check_arrays(run: RunFile, file: h5py.File) -> None:
+def _check_scales(run: RunFile, file: h5py.File) -> None:
     for dim in schema.DIMENSIONS:
         optional = dim in ("bucket", "op") or (dim == "iteration" and run.committed == 0)
         if dim in file:
@@ -48,47 +60,34 @@ def _check_arrays(run: RunFile, file: h5py.File) -> None:
                 raise RunFileError(run.path, f"{dim} is not a dimension scale")
         elif not optional:
             raise RunFileError(run.path, f"the dimension {dim} is missing")
-    for name, data in file.items():
-        if isinstance(data, h5py.Dataset) and not is_scale(data):
-            _check_array(run, name, data)
-    _check_presence(run, file)
+    if run.committed > 0 and file["iteration"].shape[0] < run.committed:
+        raise RunFileError(
+            run.path,
+            f"cut short: {run.committed} iterations are committed, "
+            f"{file['iteration'].shape[0]} are there",
+        )
 
 
-def _check_array(run: RunFile, name: str, data: h5py.Dataset) -> None:
+def _check_extents(run: RunFile, name: str, data: h5py.Dataset) -> None:
     for axis, dim in enumerate(data.dims):
         if len(dim) == 0:
             raise RunFileError(
                 run.path, f"un-scaled array: {name} has no dimension scale on axis {axis}"
             )
         scale = dim[0]
-        scale_name = scale.name.lstrip("/")
-        extent, wanted = data.shape[axis], scale.shape[0]
-        if scale_name == "iteration":
-            if run.status == "running" and extent >= run.committed:
-                continue  # rows of a commit under way
-            if extent < run.committed or extent != wanted:
-                raise RunFileError(
-                    run.path,
-                    f"uneven extents: {name} has {extent} iterations where there are "
-                    f"{wanted} ({run.committed} committed)",
-                )
-        elif extent != wanted:
+        of, wanted, extent = scale.name.lstrip("/"), scale.shape[0], data.shape[axis]
+        # A commit under way, or one that a kill broke off, has made some arrays longer.
+        growing = of == "iteration" and run.status == "running" and extent >= run.committed
+        if extent != wanted and not growing:
+            committed = f" ({run.committed} committed)" if of == "iteration" else ""
             raise RunFileError(
                 run.path,
-                f"uneven extents: {name} has {extent} along {scale_name}, which has {wanted}",
+                f"uneven extents: {name} has {extent} along {of}, which has {wanted}{committed}",
             )
 
 
 def _check_presence(run: RunFile, file: h5py.File) -> None:
-    known = dict(schema.DESCRIPTION)
-    if run.committed > 0:
-        known |= schema.GROWING
-        if file["iteration"].shape[0] < run.committed:
-            raise RunFileError(
-                run.path,
-                f"cut short: {run.committed} iterations are committed, "
-                f"{file['iteration'].shape[0]} are there",
-            )
+    known = schema.DESCRIPTION | (schema.GROWING if run.committed > 0 else {})
     for name, variable in known.items():
         if any(dim not in file for dim in variable.dims):
             continue

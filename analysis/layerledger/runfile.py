@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from . import schema
-from .access import first_line, is_text, open_patiently
+from .access import is_text, open_patiently, reading
 from .arrays import ArrayFile, Block
 from .errors import RunFileError, RunFileWarning
 from .layout import check
@@ -42,14 +42,14 @@ class RunFile(ArrayFile):
         self.notes: list[str] = []
         super().__init__(os.fspath(path), open_patiently(os.fspath(path)))
         try:
-            check(self, self._file)
-            self._note_state()
+            with reading(self.path, "the file"):
+                check(self, self._file)
+                self.notes.extend(self._state())
         except RunFileError:
             self.close()
             raise
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            self.close()
-            raise RunFileError(self.path, f"damaged or cut short ({first_line(error)})") from error
+        for note in self.notes:
+            warnings.warn(f"{self.path}: {note}", RunFileWarning, stacklevel=3)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class RunFile(ArrayFile):
     @cached_property
     def ranks(self) -> int:
         """How many ranks."""
-        return int(self._file["rank"].shape[0])
+        return self._extent("rank")
 
     @cached_property
     def layers(self) -> list[str]:
@@ -154,15 +154,18 @@ class RunFile(ArrayFile):
     @cached_property
     def buckets(self) -> int:
         """How many gradient buckets; 0 for a single rank without any."""
-        return int(self._file["bucket"].shape[0]) if "bucket" in self._file else 0
+        return self._extent("bucket") if "bucket" in self else 0
 
     @cached_property
     def ops(self) -> list[str]:
         """Operations as layer/op; empty below level `op`."""
-        return self._texts("op") if "op" in self._file else []
+        return self._texts("op") if "op" in self else []
+
+    def _extent(self, dim: str) -> int:
+        return int(self.shape(dim)[0])
 
     def _texts(self, name: str) -> list[str]:
-        return [str(text) for text in self._file[name].asstr()[()]]
+        return [str(text) for text in self.read(name)]
 
     # Tables: one row for each element of a dimension, one column for each of its variables.
 
@@ -189,11 +192,11 @@ class RunFile(ArrayFile):
         return self._table_of("op")
 
     def _table_of(self, dim: str) -> pd.DataFrame:
-        if dim not in self._file:
+        if dim not in self:
             return pd.DataFrame(index=pd.Index([], name=dim))
         columns: dict[str, Any] = {}
         for name, variable in schema.DESCRIPTION.items():
-            if name == dim or variable.dims[0] != dim or name not in self._file:
+            if name == dim or variable.dims[0] != dim or name not in self:
                 continue
             column, values = name.removeprefix(f"{dim}_"), self.read(name)
             if len(variable.dims) == 1:
@@ -207,13 +210,12 @@ class RunFile(ArrayFile):
 
     def facts(self, group: str) -> dict[str, Fact]:
         """The scalars of a group by name; empty where there is no such group or nothing in it."""
-        if group not in self._file:
-            return {}
         facts: dict[str, Fact] = {}
-        for name, data in self._file[group].items():
-            if isinstance(data, h5py.Dataset) and data.shape == ():
-                value = data.asstr()[()] if is_text(data) else data[()].item()
-                facts[name] = value
+        with reading(self.path, f"the group {group}"):
+            if group in self._file:
+                for name, data in self._file[group].items():
+                    if isinstance(data, h5py.Dataset) and data.shape == ():
+                        facts[name] = data.asstr()[()] if is_text(data) else data[()].item()
         return facts
 
     @cached_property
@@ -226,7 +228,9 @@ class RunFile(ArrayFile):
     @cached_property
     def config_origin(self) -> dict[str, str]:
         """Where each setting came from: default, a file, a variable, or the command line."""
-        return {key: str(self._file["config"][key].attrs.get("origin", "")) for key in self.config}
+        with reading(self.path, "the group config"):
+            settings = self._file["config"]
+            return {key: str(settings[key].attrs.get("origin", "")) for key in self.config}
 
     @cached_property
     def config_text(self) -> str:
@@ -271,7 +275,7 @@ class RunFile(ArrayFile):
         return self._flags("profiled")
 
     def _flags(self, name: str) -> NDArray[np.bool_]:
-        return self.read(name) != 0 if name in self._file else np.zeros(0, bool)
+        return self.read(name) != 0 if name in self else np.zeros(0, bool)
 
     @cached_property
     def steady(self) -> NDArray[np.intp]:
@@ -319,19 +323,18 @@ class RunFile(ArrayFile):
                 "train with --profile.level layer",
             )
 
-    def _note_state(self) -> None:
-        rows = f"its {self.committed} committed iterations are read"
-        if self.status == "running":
-            self._note(f"the run has not ended, or was killed: {rows}")
-        elif self.status == "failed":
-            self._note(f"the run failed: {rows}")
-        elif self.status == "interrupted":
-            self._note(f"the run was interrupted: {rows}")
+    def _state(self) -> list[str]:
+        """What the reader of a sound file should know about how the run ended."""
+        notes = []
+        ends = {
+            "running": "the run has not ended, or was killed",
+            "failed": "the run failed",
+            "interrupted": "the run was interrupted",
+        }
+        if self.status in ends:
+            notes.append(f"{ends[self.status]}: its {self.committed} committed iterations are read")
         if self.dropped_iterations:
-            self._note(f"records of {self.dropped_iterations} iterations were lost")
+            notes.append(f"records of {self.dropped_iterations} iterations were lost")
         if self.dropped_spans:
-            self._note(f"{self.dropped_spans} spans did not fit: times are too small")
-
-    def _note(self, text: str) -> None:
-        self.notes.append(text)
-        warnings.warn(f"{self.path}: {text}", RunFileWarning, stacklevel=5)
+            notes.append(f"{self.dropped_spans} spans did not fit: times are too small")
+        return notes

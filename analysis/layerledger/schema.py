@@ -15,7 +15,8 @@ DIMENSIONS: Final = ("iteration", "rank", "layer", "phase", "activity", "bucket"
 LEVELS: Final = ("off", "iteration", "layer", "op")
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
 FACT_GROUPS: Final = (
-    "provenance", "config", "network", "validation", "overhead", "wall_clock",
+    "provenance", "config", "network", "validation", "overhead", "wall_clock", "staging",
+    "twin",
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ UNITS = {name: "us" for name in DIMS
                                                "memcpy_hidden", "bucket_ready", "bucket_start",
                                                "bucket_transfer", "bucket_end")}
 UNITS |= {name: "byte" for name in DIMS if name.endswith("_bytes")}
-UNITS |= {name: "ns" for name in ("iteration_start", "clock_offset", "clock_bound")}
+UNITS |= dict.fromkeys(("iteration_start", "clock_offset", "clock_bound"), "ns")
 
 CONFIG = {
     "experiment.name": "synthetic", "experiment.seed": "1", "network.architecture": "lenet5",

@@ -1,15 +1,19 @@
 """What cannot be used is refused, by `open` and by the command, with the file and the reason."""
 
+import faulthandler
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+import traceback
 
 import h5py
 import numpy as np
 import pytest
-from synthetic import Synthetic
 
 import layerledger
+from synthetic import Synthetic
 
 ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
 
@@ -17,7 +21,7 @@ ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
 def command(name, path, output):
     return subprocess.run(
         [sys.executable, "-B", "-m", "layerledger", name, str(path), "-o", str(output)],
-        cwd=ANALYSIS, capture_output=True, text=True, timeout=300)
+        cwd=ANALYSIS, capture_output=True, text=True, timeout=300, check=False)
 
 
 def edited(edit, **made):
@@ -39,6 +43,18 @@ def rescale(file):
     file["layer_time"].attrs["units"] = "ms"
 
 
+def rescaled(name, data):
+    """Replaces the numbers of an array, whatever their extent, and keeps its unit and scales."""
+    def edit(file):
+        scales, units = [dim[0] for dim in file[name].dims], file[name].attrs["units"]
+        del file[name]
+        file[name] = data
+        file[name].attrs["units"] = units
+        for axis, scale in enumerate(scales):
+            file[name].dims[axis].attach_scale(scale)
+    return edit
+
+
 def cut(path):
     Synthetic().write(path)
     with path.open("r+b") as file:
@@ -57,12 +73,26 @@ BAD = {
     "un-scaled": (edited(lambda f: f["layer_time"].dims[2].detach_scale(f["layer"])), 65,
                   "un-scaled array: layer_time has no dimension scale on axis 2"),
     "wrong unit": (edited(rescale), 65, "layer_time has the units 'ms' instead of 'us'"),
-    "uneven": (edited(lambda f: f["loss"].resize((9,))), 65, "uneven extents: loss has 9"),
+    "unknown version": (edited(lambda f: f.attrs.modify("schema_version", "new")), 65,
+                        "damaged: its schema_version is 'new', not as in 1.0.0"),
+    "much newer schema": (Synthetic(schema_version="10.1.0").write, 65,
+                          "has schema 10.1.0, and this package reads 1.x"),
+    "attribute missing": (edited(lambda f: f.attrs.pop("committed_iterations")), 65,
+                          "the attribute committed_iterations is missing"),
+    "extra array": (edited(lambda f: f.create_dataset("extra", data=[1.0, 2.0])), 65,
+                    "un-scaled array: extra has no dimension scale on axis 0"),
+    "uneven": (edited(lambda f: f["loss"].resize((19,))), 65,
+               "uneven extents: loss has 19 along iteration, which has 20 (20 committed)"),
+    "uneven ranks": (edited(rescaled("threads", [1, 1, 1])), 65,
+                     "uneven extents: threads has 3 along rank, which has 2"),
     "array missing": (edited(lambda f: f.pop("activity_time")), 65,
                       "the array activity_time is missing"),
-    "scale missing": (edited(replace("layer", np.arange(3))), 65, "layer is not a dimension"),
-    "too few rows": (edited(lambda f: f.attrs.modify("committed_iterations", 21)), 65,
-                     "21 committed"),
+    "scale missing": (edited(lambda f: f.pop("layer")), 65, "the dimension layer is missing"),
+    "no scale": (edited(replace("layer", np.arange(3))), 65, "layer is not a dimension"),
+    "too few rows": (edited(lambda f: f.attrs.modify("committed_iterations", 30)), 65,
+                     "cut short: 30 iterations are committed, 20 are there"),
+    "no count": (edited(lambda f: f.attrs.modify("committed_iterations", -3)), 65,
+                 "damaged: its committed_iterations is -3"),
     "unknown status": (Synthetic(status="done").write, 65, "the status 'done' is none of"),
     "unknown level": (edited(lambda f: f.attrs.modify("level", "deep")), 65,
                       "the level 'deep' is none of"),
@@ -94,14 +124,90 @@ def test_the_command_says_so_in_one_line(case, tmp_path):
     assert str(path) in done.stderr and reason in done.stderr
 
 
+def test_no_runs_are_refused():
+    for use in (layerledger.open_many, layerledger.metadata):
+        with pytest.raises(layerledger.AnalysisError, match="no run files were given") as refusal:
+            use([])
+        assert refusal.value.code == 64
+
+
+@pytest.mark.parametrize("keep", [3, 700, 20_000, -4000])
+def test_a_file_cut_anywhere_is_refused(keep, tmp_path):
+    path = Synthetic().write(tmp_path / "run.h5")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(layerledger.RunFileError, match=r"cut short|not HDF5|damaged"):
+        layerledger.open(path)
+
+
+OPENED, REFUSED, FAILED = range(3)
+
+
+def outcome(use, path):
+    """What comes of using a damaged file, in a process of its own: HDF5 itself may crash or hang.
+
+    A negative number is the signal that ended the process.
+    """
+    child = os.fork()
+    if child == 0:
+        result = FAILED
+        try:
+            faulthandler.disable()  # a crash of HDF5 is told by its signal
+            signal.alarm(60)
+            use(path)
+            result = OPENED
+        except layerledger.RunFileError as error:
+            result = REFUSED if str(error).startswith(f"{path}: ") and error.reason else FAILED
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(result)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def read_all(path):
+    """Everything that RunFile gives."""
+    with layerledger.RunFile(path) as run:
+        for name in run.variables():
+            run.read(name)
+            run.attributes(name)
+        for name in ("layer_time", "loss"):
+            for _ in run.blocks(name):
+                pass
+        for _ in run.rank_blocks("layer_time"):
+            pass
+        for name in dir(type(run)):
+            getattr(run, name)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("use", [layerledger.open, lambda path: layerledger.open_many([path]),
+                                 read_all], ids=["open", "open_many", "RunFile"])
+def test_damage_anywhere_is_refused_or_harmless(use, tmp_path):
+    path = Synthetic().write(tmp_path / "run.h5")
+    whole = path.read_bytes()
+    random = np.random.default_rng(1)
+    found = {}
+    for offset in [97384, *map(int, random.integers(0, len(whole) - 512, 30))]:
+        damaged = bytearray(whole)
+        damaged[offset:offset + 512] = random.bytes(512)
+        path.write_bytes(damaged)
+        found[offset] = outcome(use, path)
+    crashed = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGBUS}  # HDF5's own
+    wrong = {at: end for at, end in found.items() if end not in (OPENED, REFUSED, *crashed)}
+    assert not wrong
+    assert sum(end < 0 for end in found.values()) <= 3
+    assert REFUSED in found.values() and OPENED in found.values()
+
+
 @pytest.mark.parametrize(("status", "words"), [
     ("failed", "the run failed"), ("running", "the run has not ended, or was killed"),
     ("interrupted", "the run was interrupted")])
 def test_what_is_committed_is_read_with_a_warning(status, words, tmp_path):
     path = Synthetic(status=status).write(tmp_path / "run.h5")
     words = f"{words}: its 20 committed iterations are read"
-    with pytest.warns(layerledger.RunFileWarning) as caught, layerledger.open(path) as run:
-        assert run.sizes["iteration"] == 18 and run.attrs["notes"] == words
+    with pytest.warns(layerledger.RunFileWarning) as caught:
+        run = layerledger.open(path)
+    assert run.sizes["iteration"] == 18 and run.attrs["notes"] == words
     assert [str(warning.message) for warning in caught] == [f"{path}: {words}"]
     done = command("report", path, tmp_path / "out")
     assert done.returncode == 0, done.stderr

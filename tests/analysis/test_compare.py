@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import Synthetic
 
 from layerledger import RunFile, bootstrap
 from layerledger.cli import main
 from layerledger.comparison import compare, word
+from synthetic import Synthetic
 
 
 def pair(tmp_path, a, b):

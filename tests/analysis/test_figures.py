@@ -4,11 +4,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import Synthetic
 
 from layerledger import RunFile, figure_kinds, series
 from layerledger.charts import STYLE
 from layerledger.cli import main
+from synthetic import Synthetic
 
 LAYERS = [f"conv{i + 1}" for i in range(57)] + ["fc1", "fc2", "output"]
 

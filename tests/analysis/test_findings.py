@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from synthetic import Synthetic
 
 from layerledger import RunFile, RunFileWarning
 from layerledger.findings import excess_over_others, find, time_text
 from layerledger.reductions import reduce_run
+from synthetic import Synthetic
 
 CHEAP = {"percent": 0.1, "low": -0.1, "high": 0.3, "pairs": 40}
 

@@ -7,6 +7,7 @@ import pathlib
 
 import h5py
 import pytest
+
 from test_run_file import write_sample
 
 HERE = pathlib.Path(__file__).parent

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from synthetic import ACTIVITIES, Synthetic
 
 from layerledger import RunFile, RunFileError, reductions
 from layerledger.histogram import Histograms
+from synthetic import ACTIVITIES, Synthetic
 
 QUANTILES = list(reductions.QUANTILES)
 

@@ -9,9 +9,9 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import ACTIVITIES, Synthetic
 
 from layerledger.cli import main
+from synthetic import ACTIVITIES, Synthetic
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECTIONS = ["ledger", "layers", "distribution", "timeline", "ranks", "idle", "buckets", "roofline",
@@ -263,7 +263,8 @@ def test_roofs_can_be_probed(tmp_path, monkeypatch):
     monkeypatch.setattr("layerledger.report.probe", lambda: (123.0, 45.0))
     page = report(tmp_path, Synthetic(), words=["--probe-roofs", "--peak-gbs", "9"])
     assert data_of(page)["sections"]["roofline"]["roofs"] == [123, 9]
-    assert "FLOP/s probed with numpy on all cores of this machine, bytes/s given" in data_of(page)["roofText"]
+    text = data_of(page)["roofText"]
+    assert "FLOP/s probed with numpy on all cores of this machine, bytes/s given" in text
 
 
 def test_probing_measures_something():

@@ -113,17 +113,16 @@ TYPES = {
     "layer_gradient_bytes": "i8", "layer_optimizer_bytes": "i8", "estimated_memory": "i8",
     "peak_memory": "f8", "op_layer": "i4",
     "bucket_bytes": "i8",
-} | {name: "O" for name in ("layer", "phase", "activity", "op", "hostname", "device_name",
-                            "device_uuid", "layer_kind", "layer_algorithm", "op_kind",
-                            "bucket_layers")}
+} | dict.fromkeys(("layer", "phase", "activity", "op", "hostname", "device_name", "device_uuid",
+                   "layer_kind", "layer_algorithm", "op_kind", "bucket_layers"), "O")
 UNITS = {"iteration_start": "ns", "clock_offset": "ns", "clock_bound": "ns",
          "layer_bytes": "byte", "layer_workspace_bytes": "byte", "layer_activation_bytes": "byte",
          "layer_parameter_bytes": "byte", "layer_gradient_bytes": "byte",
          "layer_optimizer_bytes": "byte", "estimated_memory": "byte", "peak_memory": "byte",
          "bucket_bytes": "byte"} | {
              name: "us" for name in DIMS
-             if name.endswith("_time") or name.startswith("bucket_") and name not in (
-                 "bucket_bytes", "bucket_layers")
+             if name.endswith("_time") or (name.startswith("bucket_") and name not in (
+                 "bucket_bytes", "bucket_layers"))
              or name in ("layer_start", "unaccounted", "allreduce_hidden", "memcpy_hidden")}
 SCALES = ["iteration", "rank", "layer", "phase", "activity", "bucket", "op"]
 
@@ -345,8 +344,7 @@ def test_an_unknown_major_version_is_refused(copy, command):
 
 @pytest.mark.parametrize("command", ["check", "summary"])
 def test_a_cut_file_is_refused(copy, command):
-    with open(copy, "r+b") as file:
-        file.truncate(20_000)
+    os.truncate(copy, 20_000)
     done = call(command, copy)
     assert done.returncode == 65
     assert str(copy) in done.stdout + done.stderr

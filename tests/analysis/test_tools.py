@@ -10,6 +10,7 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
+
 from test_run_file import DIMS, ITERATIONS, LAYERS, RANKS, UNITS, expected_arrays, write_sample
 
 
