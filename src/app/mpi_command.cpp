@@ -45,14 +45,6 @@ ExitCode run_on_all_ranks(int& argc, char**& argv,
             log::error(one_line(error.what()));
         }
         return error.code();
-    } catch (...) {
-        end_job(world, std::current_exception());
-    }
-}
-
-void end_job(const Communicator& world, const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
     } catch (const Error& error) {
         give_up(world, error.code(), error.what());
     } catch (const std::exception& error) {

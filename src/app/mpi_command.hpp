@@ -1,7 +1,6 @@
 // What the subcommands that run on many ranks have in common.
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,10 +16,6 @@ namespace layerledger {
 /// whole job from here.
 [[nodiscard]] ExitCode run_on_all_ranks(int& argc, char**& argv,
                                         const std::function<ExitCode(Communicator&)>& body);
-
-/// Says what `failure`, which other ranks do not know of, is and ends the job. For who cannot let
-/// the error leave, because a thread is still at work on what would be destroyed on the way.
-[[noreturn]] void end_job(const Communicator& world, const std::exception_ptr& failure);
 
 /// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
 /// that a mistake is reported once. Empty where the command line asked for a text only, which is

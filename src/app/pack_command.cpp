@@ -12,6 +12,7 @@
 #include "layerledger/base/text.hpp"
 #include "layerledger/config/experiment.hpp"
 #include "layerledger/data/packing.hpp"
+#include "layerledger/data/staging.hpp"
 
 namespace layerledger {
 namespace {
@@ -102,6 +103,7 @@ ExitCode run_pack_command(const std::vector<std::string>& arguments) {
                 text("'", options.file,
                      "' is there already; choose another name or say "
                      "--overwrite"));
+    require_whole(request.data.root);
     const ImageIndex index = scan_image_folder(request.data);
     Lines lines;
     const PackResult packed =

@@ -194,10 +194,11 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         return ExitCode::ok;
     }
 
-    const auto collective = choose_collective(job.experiment, world);
-    std::optional<Trainer> trainer;
+    std::unique_ptr<Collective> collective = choose_collective(job.experiment, world);
+    std::unique_ptr<Trainer> trainer;
     world.agree([&] {
-        trainer.emplace(*job.network, *job.backend, *collective, world, *job.source, job.options);
+        trainer = std::make_unique<Trainer>(*job.network, *job.backend, *collective, world,
+                                            *job.source, job.options);
     });
     go_on_from(beginning, *trainer, world);
     const Communicator::ClockOffset clock = world.measure_clock_offset();
@@ -230,6 +231,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     Outcome outcome;
     try {
         outcome = run(*trainer, recorder, breaks, world);
+        world.set_deadline(setup_deadline);  // what is left, rank 0 does while the others wait
     } catch (const AgreedError&) {
         if (writer) {
             end_failed(writer.get(), job, description.labels, path);
@@ -238,8 +240,10 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     } catch (...) {
         // Rank 0 may know nothing of it.
         end_failed(writer.get(), job, description.labels, path);
-        // Not by way of destructors: a bucket may still be on its way, in the trainer's memory.
-        end_job(world, std::current_exception());
+        // The job is about to end, and a bucket may still be on its way, in the trainer's memory.
+        static_cast<void>(trainer.release());
+        static_cast<void>(collective.release());
+        throw;
     }
     bool complete = true;
     if (writer) {

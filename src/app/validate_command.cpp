@@ -91,7 +91,11 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
     log::set_rank(world.rank(), rank.host);
     std::optional<Checkpoint> checkpoint;
     world.agree_on_root([&] { checkpoint = read_checkpoint(path); });
-    const StagedData staged = stage_data(world, rank, *experiment, false);
+    const StagedData staged = stage_data(world, rank, *experiment, dry_run);
+    if (!staged.is_here) {
+        log::info("nothing was staged, the images were not looked at (--dry-run)");
+        return ExitCode::ok;
+    }
     const ImageIndex images = find_images(world, staged.settings);
     std::optional<Network> network;
     std::unique_ptr<Backend> backend;
