@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <thread>
 
@@ -37,6 +38,7 @@ private:
 /// Medians of an array [iteration, rank, item, phase].
 struct PhaseTimes {
     std::vector<double> time_us;  ///< per item and phase: medians, mean over ranks
+    std::vector<double> mean_us;  ///< per item and phase: means over iterations and ranks
     std::vector<double> sum_us;   ///< per rank: median of the sum over items and phases
 };
 
@@ -60,7 +62,8 @@ void in_parallel(std::uint64_t count, const Work& work) {
 PhaseTimes phase_times(const hdf5::File& file, const std::string& dataset, const Rows& rows) {
     const hdf5::Extent extent = file.extent(dataset);
     const std::size_t chosen = rows.chosen.size();
-    std::vector<Mean> means(extent[2] * extent[3]);
+    std::vector<Mean> medians_of_ranks(extent[2] * extent[3]);
+    std::vector<Mean> means_of_ranks(extent[2] * extent[3]);
     PhaseTimes times;
     std::vector<std::vector<double>> sums;  // [rank][chosen row], over the pieces of these ranks
 
@@ -69,34 +72,39 @@ PhaseTimes phase_times(const hdf5::File& file, const std::string& dataset, const
             sums.assign(piece.ranks, std::vector<double>(chosen, no_value));
         }
         std::vector<double> medians(piece.ranks * piece.width);
+        std::vector<double> means(piece.ranks * piece.width);
         in_parallel(piece.ranks, [&](std::uint64_t rank) {
             std::vector<float> series;
             series.reserve(chosen);
             for (std::uint64_t column = 0; column < piece.width; ++column) {
                 series.clear();
+                Mean mean;
                 for (std::size_t i = 0; i < chosen; ++i) {
                     const float value = piece.at(rows.chosen[i], rank, column);
                     if (!std::isnan(value)) {
                         double& sum = sums[rank][i];
                         sum = std::isnan(sum) ? value : sum + value;
+                        mean.add(value);
                         series.push_back(value);
                     }
                 }
+                means[rank * piece.width + column] = mean.value();
                 medians[rank * piece.width + column] = median(series);
             }
         });
         for (std::size_t i = 0; i < medians.size(); ++i) {
-            means[piece.first_column + i % piece.width].add(medians[i]);
+            const std::uint64_t column = piece.first_column + i % piece.width;
+            medians_of_ranks[column].add(medians[i]);
+            means_of_ranks[column].add(means[i]);
         }
-        if (piece.first_column + piece.width == means.size()) {
+        if (piece.first_column + piece.width == medians_of_ranks.size()) {
             for (std::vector<double>& of_rank : sums) {
                 times.sum_us.push_back(median(of_rank));
             }
         }
     });
-    for (const Mean& mean : means) {
-        times.time_us.push_back(mean.value());
-    }
+    std::ranges::transform(medians_of_ranks, std::back_inserter(times.time_us), &Mean::value);
+    std::ranges::transform(means_of_ranks, std::back_inserter(times.mean_us), &Mean::value);
     return times;
 }
 
@@ -108,6 +116,7 @@ void summarize_iterations(const hdf5::File& file, const Rows& rows, RunSummary& 
     std::vector<double> slowest(rows.chosen.size(), no_value);
     std::vector<double> worst_percent(rows.chosen.size(), no_value);
     std::vector<double> series(rows.chosen.size());
+    Mean iteration;
     for_each_piece(file, "iteration_time", rows, [&](const Piece& piece) {
         const auto unaccounted = file.read<float>("unaccounted", piece.slab);
         for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
@@ -116,6 +125,7 @@ void summarize_iterations(const hdf5::File& file, const Rows& rows, RunSummary& 
                 const std::uint64_t row = rows.chosen[i];
                 series[i] = piece.at(row, rank, 0);
                 slowest[i] = std::fmax(slowest[i], series[i]);
+                iteration.add(series[i]);
                 // What is counted twice makes it negative and is as wrong.
                 const double unaccounted_us = std::abs(unaccounted[row * piece.ranks + rank]);
                 worst_percent[i] = std::fmax(worst_percent[i], unaccounted_us / series[i] * 100);
@@ -124,6 +134,7 @@ void summarize_iterations(const hdf5::File& file, const Rows& rows, RunSummary& 
         }
     });
     summary.iteration_us = median(slowest);
+    summary.mean_iteration_us = iteration.value();
     summary.images_per_second =
         static_cast<double>(summary.ranks * summary.batch_size) / summary.iteration_us * 1e6;
     summary.unaccounted_median_percent = median(worst_percent);  // leaves only what is there
@@ -135,6 +146,7 @@ void summarize_layers(const hdf5::File& file, const Rows& rows, RunSummary& summ
     const PhaseTimes times = phase_times(file, "layer_time", rows);
     for (std::size_t layer = 0; layer < summary.layers.size(); ++layer) {
         summary.layers[layer].time_us = three(times.time_us, layer);
+        summary.layers[layer].mean_us = three(times.mean_us, layer);
     }
     for (std::size_t rank = 0; rank < summary.rank.size(); ++rank) {
         summary.rank[rank].compute_us = times.sum_us[rank];
@@ -150,6 +162,7 @@ void summarize_layers(const hdf5::File& file, const Rows& rows, RunSummary& summ
     const PhaseTimes of_ops = phase_times(file, "op_time", rows);
     for (std::size_t op = 0; op < summary.ops.size(); ++op) {
         summary.ops[op].time_us = three(of_ops.time_us, op);
+        summary.ops[op].mean_us = three(of_ops.mean_us, op);
     }
 }
 
@@ -264,7 +277,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     const auto parameters = file.read<std::int64_t>("layer_parameters");
     const auto flops = file.read<double>("layer_flops");
     for (std::size_t layer = 0; layer < names.size(); ++layer) {
-        summary.layers.push_back({names[layer], kinds.at(layer), nothing, three(flops, layer),
+        summary.layers.push_back({names[layer], kinds.at(layer), nothing, nothing, three(flops, layer),
                                   parameters.at(layer), no_value});
     }
     if (file.contains("op")) {
@@ -272,11 +285,12 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
         const auto op_kinds = file.read<std::string>("op_kind");
         const auto op_layers = file.read<std::int32_t>("op_layer");
         for (std::size_t op = 0; op < op_names.size(); ++op) {
-            summary.ops.push_back({op_names[op], op_kinds.at(op), op_layers.at(op), nothing});
+            summary.ops.push_back({op_names[op], op_kinds.at(op), op_layers.at(op), nothing, nothing});
         }
     }
     summarize_memory(file, summary);
     summary.activity_us.fill(no_value);
+    summary.mean_iteration_us = no_value;
     summary.iteration_us = summary.images_per_second = summary.allreduce_hidden_us = no_value;
     summary.unaccounted_median_percent = summary.unaccounted_worst_percent = no_value;
     summary.first_loss = summary.last_loss = no_value;

@@ -129,7 +129,9 @@ void add_header(Table& table, const RunSummary& run) {
         fact("",
              text(run.dropped_spans, " spans did not fit and are missing: times are too small"));
     }
-    fact("iteration", text(milliseconds(run.iteration_us), " ms (median of the slowest rank)"));
+    fact("iteration", text(milliseconds(run.iteration_us), " ms (median of the slowest rank); ",
+                           milliseconds(run.mean_iteration_us),
+                           " ms in the mean, of which the shares are"));
     fact("throughput", text(shown(run.images_per_second, 1), " images/s"));
     fact("loss", loss_text(run));
     if (run.staging) {
@@ -148,10 +150,9 @@ void add_header(Table& table, const RunSummary& run) {
     }
 }
 
+/// `share` is of the mean iteration: the usual times of the phases do not add up to anything.
 void add_times(Table& table, const std::string& name, const std::array<double, 3>& time_us,
-               double iteration_us, const std::string& rate, const std::string& memory) {
-    const double total_us = sum_of_present(time_us);
-    const double share = total_us / iteration_us;
+               double share, const std::string& rate, const std::string& memory) {
     table.name(name);
     for (const double phase_us : time_us) {
         table.cell(milliseconds(phase_us));
@@ -167,27 +168,35 @@ void add_layers(Table& table, const RunSummary& run) {
     table.cell("share %").cell("GFLOP/s").cell("memory MiB").end();
     std::array<double, 3> totals{};
     totals.fill(std::numeric_limits<double>::quiet_NaN());
+    std::array<double, 3> mean_totals = totals;
+    const auto add = [](std::array<double, 3>& sums, const std::array<double, 3>& values) {
+        for (std::size_t phase = 0; phase < sums.size(); ++phase) {
+            sums[phase] = sum_of_present(
+                {sums[phase], values[phase], std::numeric_limits<double>::quiet_NaN()});
+        }
+    };
+    const auto share = [&run](const std::array<double, 3>& mean_us) {
+        return sum_of_present(mean_us) / run.mean_iteration_us;
+    };
     for (std::size_t i = 0; i < run.layers.size(); ++i) {
         const LayerSummary& layer = run.layers[i];
-        add_times(table, layer.name, layer.time_us, run.iteration_us,
+        add_times(table, layer.name, layer.time_us, share(layer.mean_us),
                   shown(gflops_per_second(layer), 1), mebibytes(layer.memory_bytes));
         for (const OpSummary& op : run.ops) {
             if (op.layer == static_cast<std::int32_t>(i)) {
-                add_times(table, "  " + op.name, op.time_us, run.iteration_us, "", "");
+                add_times(table, "  " + op.name, op.time_us, share(op.mean_us), "", "");
             }
         }
-        for (std::size_t phase = 0; phase < totals.size(); ++phase) {
-            totals[phase] = sum_of_present(
-                {totals[phase], layer.time_us[phase], std::numeric_limits<double>::quiet_NaN()});
-        }
+        add(totals, layer.time_us);
+        add(mean_totals, layer.mean_us);
     }
-    add_times(table, "all layers", totals, run.iteration_us, "", "");
+    add_times(table, "all layers", totals, share(mean_totals), "", "");
 }
 
 void add_activities(Table& table, const RunSummary& run) {
     table.name("besides").cell("mean ms").cell("share %").end();
     for (std::size_t i = 0; i < activity_count; ++i) {
-        const double share = run.activity_us[i] / run.iteration_us;
+        const double share = run.activity_us[i] / run.mean_iteration_us;
         table.name(std::string(activity_names[i]))
             .cell(milliseconds(run.activity_us[i]))
             .cell(shown(share, 2, 100))

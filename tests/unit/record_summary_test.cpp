@@ -204,6 +204,20 @@ TEST(Summarize, SaysWhatEachLayerAndTheLargestRankHold) {
     EXPECT_TRUE(check_run_file(writer.path()).empty());
 }
 
+TEST(Summarize, MeansAddUpToTheMeanIteration) {
+    const RunSummary summary = summary_of_sample(3);
+    double sum_us = summary.unaccounted_median_percent / 100 * summary.iteration_us;
+    for (const LayerSummary& layer : summary.layers) {
+        for (const double us : layer.mean_us) {
+            sum_us += std::isnan(us) ? 0 : us;
+        }
+    }
+    for (const double us : summary.activity_us) {
+        sum_us += std::isnan(us) ? 0 : us;
+    }
+    EXPECT_NEAR(sum_us, summary.mean_iteration_us, 1e-3 * summary.mean_iteration_us);
+}
+
 void expect_refusal(const std::string& path, ExitCode code, const std::string& why) {
     try {
         static_cast<void>(summarize(path));
@@ -235,10 +249,17 @@ TEST(ToText, IsTheTableThatPeopleRead) {
     run.committed_iterations = 105;
     run.measured_iterations = 100;
     run.iteration_us = 200'000;
+    run.mean_iteration_us = 250'000;
     run.images_per_second = 640;
     run.layers = {
-        {"conv1", "conv", {20'000, 40'000, 1'000}, {10e9, 20e9, 0}, 35'000, 3.5 * (1 << 20)},
-        {"pool1", "pool", {5'000, 10'000, no_value}, {}, 0}};
+        {"conv1",
+         "conv",
+         {20'000, 40'000, 1'000},
+         {24'000, 50'000, 1'000},
+         {10e9, 20e9, 0},
+         35'000,
+         3.5 * (1 << 20)},
+        {"pool1", "pool", {5'000, 10'000, no_value}, {7'000, 11'000, no_value}, {}, 0}};
     run.activity_us = {0, no_value, 1'500, 2'500, 0, 0, 0, 0, 100};
     run.allreduce_hidden_us = 30'000;
     run.unaccounted_median_percent = 0.12;
@@ -257,27 +278,27 @@ TEST(ToText, IsTheTableThatPeopleRead) {
   ranks               2 x batch 64 = 128 images an iteration
   backend             cpu, level layer
   iterations          105, 100 measured after warm-up, run complete
-  iteration           200.000 ms (median of the slowest rank)
+  iteration           200.000 ms (median of the slowest rank); 250.000 ms in the mean, of which the shares are
   throughput          640.0 images/s
   loss                6.9078 -> 2.2500
   validation          top-1 57.12 %, top-k 80.20 %, loss 1.8000 on 50000 images after iteration 105 (3 min 20 s)
   skipped             3 images could not be read and were replaced
 
   layer                  forward ms  backward ms    update ms      share %      GFLOP/s   memory MiB
-  conv1                      20.000       40.000        1.000        30.50        491.8          3.5  ######
-  pool1                       5.000       10.000            -         7.50            -            -  ##
-  all layers                 25.000       50.000        1.000        38.00                            ########
+  conv1                      20.000       40.000        1.000        30.00        491.8          3.5  ######
+  pool1                       5.000       10.000            -         7.20            -            -  #
+  all layers                 25.000       50.000        1.000        37.20                            #######
 
   besides                   mean ms      share %
   memcpy_h2d                  0.000         0.00
   memcpy_d2h                      -            -
-  allreduce_wait              1.500         0.75
-  allreduce_transfer          2.500         1.25
+  allreduce_wait              1.500         0.60
+  allreduce_transfer          2.500         1.00
   input_wait                  0.000         0.00
   idle_launch                 0.000         0.00
   idle_sync                   0.000         0.00
   idle_other                  0.000         0.00
-  measurement                 0.100         0.05
+  measurement                 0.100         0.04
   unaccounted                               0.12  in the worst iteration 0.35 %
 
   hidden all-reduce   30.000 ms under the layers' work
@@ -297,7 +318,12 @@ TEST(ToText, ShowsADashWhereThereIsNothing) {
     run.unaccounted_median_percent = run.unaccounted_worst_percent = no_value;
     run.allreduce_hidden_us = no_value;
     run.activity_us.fill(no_value);
-    run.layers = {{"fc1", "dense", {no_value, no_value, no_value}, {1, 1, 1}, 1}};
+    run.layers = {{"fc1",
+                   "dense",
+                   {no_value, no_value, no_value},
+                   {no_value, no_value, no_value},
+                   {1, 1, 1},
+                   1}};
     const std::string table = to_text(run);
     EXPECT_THAT(table, HasSubstr("  throughput          - images/s\n"));
     EXPECT_THAT(table, HasSubstr("  loss                - -> -\n"));

@@ -12,11 +12,12 @@
 
 namespace layerledger {
 
-/// Medians over iterations after warm-up of one layer, mean over ranks. Microseconds.
+/// One layer over the iterations after warm-up. Microseconds per phase; NaN where not measured.
 struct LayerSummary {
     std::string name;
     std::string kind;
-    std::array<double, 3> time_us{};  ///< per phase; NaN where not measured
+    std::array<double, 3> time_us{};  ///< median over iterations, mean over ranks: the usual time
+    std::array<double, 3> mean_us{};  ///< mean over both: its part of the account, which adds up
     std::array<double, 3> flops{};
     std::int64_t parameters = 0;
     double memory_bytes = absent;  ///< of all kinds; NaN where the file does not say
@@ -28,6 +29,7 @@ struct OpSummary {
     std::string kind;
     std::int32_t layer = 0;
     std::array<double, 3> time_us{};
+    std::array<double, 3> mean_us{};
 };
 
 struct RankSummary {
@@ -54,6 +56,7 @@ struct RunSummary {
     std::int64_t committed_iterations = 0;
     std::int64_t measured_iterations = 0;  ///< profiled, after warm-up (all, if none was profiled)
     double iteration_us = 0;               ///< median over iterations of the maximum over ranks
+    double mean_iteration_us = 0;          ///< over iterations and ranks
     double images_per_second = 0;
     std::vector<LayerSummary> layers;
     std::vector<OpSummary> ops;
