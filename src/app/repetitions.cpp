@@ -117,8 +117,10 @@ void Repetitions::go_on_with(const std::string& earlier) {
                 text("all repetitions in '", index_, "' are complete (earlier results are kept) ",
                      start_anew));
     repetitions_ = std::move(known);
-    log::info(text("going on with '", index_, "': ", complete, " of ", repetitions_.size(),
-                   " repetitions are complete"));
+    if (world_.is_root()) {
+        log::info(text("going on with '", index_, "': ", complete, " of ", repetitions_.size(),
+                       " repetitions are complete"));
+    }
 }
 
 /// Training is worth more than its index: what cannot be written is written with the next change.
@@ -171,7 +173,9 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainOnce& train) {
     const std::int64_t written_before = time_of_writing(run_file);
     const auto begun = std::chrono::steady_clock::now();
     log::keep_for_file();
-    log::info(text(name, ", seed ", repetition.seed));
+    if (world_.is_root()) {
+        log::info(text(name, ", seed ", repetition.seed));
+    }
     repetition.status = "running";
     update_index();
     ExitCode code = ExitCode::ok;

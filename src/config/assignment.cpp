@@ -1,5 +1,7 @@
 #include "assignment.hpp"
 
+#include <tuple>
+
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 #include "setting_table.hpp"
@@ -38,6 +40,15 @@ Experiment resolve(const std::vector<Assignment>& assignments) {
                 ExitCode::configuration,
                 text("data.root is not set, but data.source is folder (", origin_of("data.source"),
                      "); give the folder that holds train/ and val/"));
+    const bool is_source_chosen = origin_of("data.source") != "default";
+    for (const auto& [key, value, source] :
+         {std::tuple{"data.root", &experiment.data.root, "folder"},
+          std::tuple{"data.file", &experiment.data.file, "packed"}}) {
+        LL_VALIDATE(is_source_chosen || value->empty(), ExitCode::configuration,
+                    text(key, " is set (", origin_of(key),
+                         "), but data.source is not, and is synthetic then; set data.source = ",
+                         source));
+    }
     LL_VALIDATE(
         !experiment.profile.twin || experiment.profile.level != "off", ExitCode::configuration,
         text(experiment.blame("profile.twin"), " is true, but ", experiment.blame("profile.level"),

@@ -181,6 +181,15 @@ TEST(WrongCombination, OfImagesInAFolderWithoutTheFolder) {
               "that holds train/ and val/");
 }
 
+TEST(WrongCombination, OfAFolderWithoutTheWordThatItIsTheSource) {
+    EXPECT_EQ(complaint_about({"--data.root", "photos"}),
+              "78: data.root is set (command line), but data.source is not, and is synthetic then; "
+              "set data.source = folder");
+    EXPECT_EQ(complaint_about({"--data.file", "photos.h5"}),
+              "78: data.file is set (command line), but data.source is not, and is synthetic then; "
+              "set data.source = packed");
+}
+
 TEST(WrongCombination, OfARemoteForImagesThatComeFromNowhere) {
     EXPECT_EQ(complaint_about({"--data.remote", "node:/set"}),
               "78: data.remote is set, but data.source is not folder (command line); set "

@@ -64,6 +64,7 @@ TEST(ConfigFiles, MayHoldCommentsQuotesDottedKeysAndWindowsLineEnds) {
         "train.epochs = 2\r\n"
         "\r\n"
         "[ data ]  # images\r\n"
+        "  source = folder\r\n"
         "  root=/data/#1   # not a comment before the blank\r\n"
         "[output]\r\n"
         "directory = \" a # b \"  # a comment\r\n"
