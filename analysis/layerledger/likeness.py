@@ -10,18 +10,20 @@ from .runfile import RunFile
 
 FREE_SETTINGS: Final = frozenset({
     "config.experiment.name", "config.experiment.seed", "config.experiment.repetitions",
-    "config.data.root", "config.data.remote", "config.data.staging",
+    "config.data.root", "config.data.remote", "config.data.remote_timeout_seconds",
     "config.train.batch_size", "config.train.epochs", "config.train.iterations",
     "config.train.learning_rate", "config.train.schedule", "config.train.step_factor",
     "config.train.step_epochs", "config.train.warmup_epochs", "config.train.digest_every",
-    "config.train.validate", "config.train.resume",
-    "config.profile.warmup", "config.profile.every", "config.profile.overhead_check",
+    "config.train.validate", "config.train.validate_every", "config.train.resume",
+    "config.train.checkpoint_every", "config.train.checkpoint_keep",
+    "config.profile.twin", "config.profile.warmup", "config.profile.every",
+    "config.profile.overhead_check",
     "config.sync.timeout_seconds",
 })  # fmt: skip
 """Settings that may differ between points of a scaling study: the scale itself, how long and how
 fast it learns, names and folders. What changes an iteration's time otherwise is not among them."""
 
-FREE_SECTIONS: Final = ("config.output.", "config.checkpoint.")
+FREE_SECTIONS: Final = ("config.output.",)
 
 FREE_PROVENANCE: Final = frozenset({
     "user", "launchdate", "executablepath", "cmdline", "clustername", "jobsize", "hostlist",
