@@ -206,7 +206,10 @@ TEST(Training, EveryLayerAndActivityIsTimedAndNothingTwice) {
             named += us;
         }
         EXPECT_NEAR(named, account.iteration_time, 1e-5 * account.iteration_time);
-        EXPECT_GE(account.unaccounted, 0.0F);
+        EXPECT_GE(account.unaccounted, 0.0F)
+            << "activities " << ::testing::PrintToString(account.activity_time) << " layers "
+            << ::testing::PrintToString(account.layer_time) << " starts "
+            << ::testing::PrintToString(account.layer_start);
     }
 }
 
