@@ -43,12 +43,16 @@ BucketSpan& Recorder::bucket(BucketId bucket) noexcept {
 }
 
 Mark Recorder::start(const Span& span) noexcept {
-    return span.kind == SpanKind::op ? source_.mark() : end_gap();
+    if (span.kind == SpanKind::op) {
+        return source_.mark();
+    }
+    return continues_pass(span) ? gap_start_ : end_gap();
 }
 
 void Recorder::finish(Span& span) noexcept {
     span.end = source_.mark();
     if (span.kind != SpanKind::op) {
+        pass_ = span.kind == SpanKind::layer ? std::optional(span.phase) : std::nullopt;
         start_gap(span.end);
     }
     add(span);
@@ -83,6 +87,7 @@ void Recorder::end_iteration() noexcept {
     LL_EXPECT(open_ != nullptr);
     open_->window_end = end_gap();
     start_gap(open_->window_end);
+    pass_.reset();
     previous_end_ = open_->window_end;
     open_ = nullptr;
     ++ended_;

@@ -115,6 +115,39 @@ TEST(Recorder, SpansBeyondTheCapacityAreCountedNotForgotten) {
     EXPECT_EQ(recorder.dropped(), 3);  // 8 layers into 2 places and 3 of gaps
 }
 
+TEST(Recorder, LayersOfOnePassShareAMarkAndNothingElseDoes) {
+    ManualClock clock;
+    Recorder recorder(clock, {3, 0, 0}, 16);
+    const auto layer = [&](int id, Phase phase) {
+        clock.advance(1'000);
+        const auto scope = recorder.layer(LayerId{id}, phase);
+        clock.advance(10'000);
+    };
+    recorder.begin_iteration(0, Level::layer);
+    layer(0, Phase::forward);   // a gap before it
+    layer(1, Phase::forward);   // what came before it in this pass is its own
+    layer(1, Phase::backward);  // another pass: a gap
+    {
+        clock.advance(1'000);
+        const auto scope = recorder.activity(Activity::idle_launch);  // a gap
+    }
+    layer(0, Phase::backward);  // the same pass, interrupted: a gap
+    recorder.end_iteration();
+    recorder.begin_iteration(1, Level::layer);
+    layer(0, Phase::backward);  // another iteration: a gap
+    recorder.end_iteration();
+
+    const Account first = recorder.take_closed()->account;
+    EXPECT_FLOAT_EQ(first.layer_time[0 * 3 + index(Phase::forward)], 10.0F);
+    EXPECT_FLOAT_EQ(first.layer_time[1 * 3 + index(Phase::forward)], 11.0F);
+    EXPECT_FLOAT_EQ(first.layer_time[1 * 3 + index(Phase::backward)], 10.0F);
+    EXPECT_FLOAT_EQ(first.layer_time[0 * 3 + index(Phase::backward)], 10.0F);
+    EXPECT_FLOAT_EQ(first.unaccounted, 4.0F);
+    const Account second = recorder.take_closed()->account;
+    EXPECT_FLOAT_EQ(second.layer_time[0 * 3 + index(Phase::backward)], 10.0F);
+    EXPECT_FLOAT_EQ(second.unaccounted, 1.0F);
+}
+
 // Iterations of one layer with something before, inside and after it.
 class RecorderGaps : public ::testing::Test {
 protected:

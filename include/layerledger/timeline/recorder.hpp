@@ -54,6 +54,8 @@ public:
     /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there.
     void begin_iteration(std::int64_t iteration, Level level);
 
+    /// A layer starts where the layer before it in the same pass ended: nothing runs between the
+    /// two, so that one mark serves both, and an interrupt finds no gap to fall into.
     Scope layer(LayerId layer, Phase phase) noexcept {
         return {at_least(Level::layer), {SpanKind::layer, phase, layer.value}};
     }
@@ -106,8 +108,13 @@ private:
     void finish(Span& span) noexcept;
     void add(const Span& span) noexcept;
 
-    /// A gap lies between spans, operations aside: it starts at the end of a span or of the
-    /// previous window. If the processor was lost in it, it is not unaccounted but idle_other.
+    [[nodiscard]] bool continues_pass(const Span& span) const noexcept {
+        return span.kind == SpanKind::layer && pass_ == span.phase;
+    }
+
+    /// A gap lies between spans that do not share a mark, operations aside: it starts at the end of
+    /// a span or of the previous window. If the processor was lost in it, it is not unaccounted but
+    /// idle_other.
     void start_gap(Mark start) noexcept;
     [[nodiscard]] Mark end_gap() noexcept;
 
@@ -122,6 +129,7 @@ private:
     Slot* open_ = nullptr;
     std::optional<Mark> previous_end_;
     Mark gap_start_ = 0;
+    std::optional<Phase> pass_;  // of the span that ended last, if that was a layer's
     std::int64_t dropped_ = 0;
 };
 
