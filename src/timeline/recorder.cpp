@@ -49,13 +49,22 @@ Mark Recorder::start(const Span& span) noexcept {
     return continues_pass(span) ? gap_start_ : end_gap();
 }
 
-void Recorder::finish(Span& span) noexcept {
-    span.end = source_.mark();
-    if (span.kind != SpanKind::op) {
-        pass_ = span.kind == SpanKind::layer ? std::optional(span.phase) : std::nullopt;
-        start_gap(span.end);
+// All that can come before the end's mark does, so that what it costs is the span's: the store with
+// its cache miss, and what the processor's watch has to ask about the span.
+void Recorder::finish(const Span& span) noexcept {
+    Span& kept = add(span);
+    if (span.kind == SpanKind::op) {
+        kept.end = source_.mark();
+        return;
     }
-    add(span);
+    if (span.kind == SpanKind::layer) {
+        pass_ = span.phase;
+    } else if (!continues_pass(span)) {
+        pass_.reset();
+    }
+    source_.lost_processor();
+    kept.end = source_.mark();
+    start_gap(kept.end);
 }
 
 // The processor is watched from behind the mark that starts a gap to before the mark that ends it:
@@ -75,12 +84,18 @@ Mark Recorder::end_gap() noexcept {
     return end;
 }
 
-void Recorder::add(const Span& span) noexcept {
+Span& Recorder::add(const Span& span) noexcept {
     if (open_->spans.size() == open_->spans.capacity()) {
         ++dropped_;
-        return;
+        return dropped_span_;
     }
-    open_->spans.push_back(span);
+    return open_->spans.emplace_back(span);
+}
+
+bool Recorder::continues_pass(const Span& span) const noexcept {
+    const bool launches = span.kind == SpanKind::activity &&
+                          span.index == static_cast<std::int32_t>(Activity::idle_launch);
+    return pass_ && (launches || (span.kind == SpanKind::layer && span.phase == *pass_));
 }
 
 void Recorder::end_iteration() noexcept {

@@ -64,7 +64,7 @@ public:
         }
         backend_->update(step, slices);
         updated_ = (updated_ + 1) % updates_;
-        marks_.sleep_next = plant_ == Plant::behind_updates && updated_ == 0;
+        marks_.sleep_behind_next = plant_ == Plant::behind_updates && updated_ == 0;
     }
     [[nodiscard]] std::uint64_t digest(DeviceSpan values) override {
         return backend_->digest(values);
@@ -74,22 +74,26 @@ private:
     class Marks final : public MarkSource {
     public:
         explicit Marks(MarkSource& marks) : marks_(marks) {}
-        [[nodiscard]] Mark mark() noexcept override { return marks_.mark(); }
+        [[nodiscard]] Mark mark() noexcept override {
+            behind_ = std::exchange(sleep_behind_next, false);
+            return marks_.mark();
+        }
         [[nodiscard]] std::int64_t nanoseconds(Mark mark) const noexcept override {
             return marks_.nanoseconds(mark);
         }
         [[nodiscard]] int latency() const noexcept override { return marks_.latency(); }
-        /// Asked outside spans only, so here is where to sleep.
+        /// Asked right behind the mark that ends a span.
         bool lost_processor() noexcept override {
-            if (std::exchange(sleep_next, false)) {
+            if (std::exchange(behind_, false)) {
                 std::this_thread::sleep_for(planted);
             }
             return marks_.lost_processor();
         }
-        bool sleep_next = false;
+        bool sleep_behind_next = false;
 
     private:
         MarkSource& marks_;
+        bool behind_ = false;
     };
 
     std::unique_ptr<Backend> backend_;

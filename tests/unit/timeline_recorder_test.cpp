@@ -71,6 +71,22 @@ TEST(Recorder, ALateSourceIsAskedLate) {
     EXPECT_FALSE(recorder.drain().has_value());
 }
 
+// Where layers are not marked, what lies between two launches is not launching.
+TEST(Recorder, LaunchesAloneMakeNoPass) {
+    ManualClock clock;
+    Recorder recorder(clock, {1, 0, 0}, 16);
+    recorder.begin_iteration(0, Level::iteration);
+    for (int i = 0; i < 2; ++i) {
+        clock.advance(5'000);
+        const auto layer = recorder.layer(LayerId{0}, Phase::backward);
+        const auto scope = recorder.activity(Activity::idle_launch);
+        clock.advance(100);
+    }
+    recorder.end_iteration();
+    EXPECT_FLOAT_EQ(recorder.take_closed()->account.activity_time[index(Activity::idle_launch)],
+                    0.2F);
+}
+
 TEST(Recorder, LevelsDecideWhatIsMarked) {
     ManualClock clock;
     Recorder recorder(clock, {1, 1, 0}, 16);
@@ -123,15 +139,19 @@ TEST(Recorder, LayersOfOnePassShareAMarkAndNothingElseDoes) {
         const auto scope = recorder.layer(LayerId{id}, phase);
         clock.advance(10'000);
     };
+    const auto activity = [&](Activity which) {
+        clock.advance(1'000);
+        const auto scope = recorder.activity(which);
+        clock.advance(100);
+    };
     recorder.begin_iteration(0, Level::layer);
     layer(0, Phase::forward);   // a gap before it
     layer(1, Phase::forward);   // what came before it in this pass is its own
     layer(1, Phase::backward);  // another pass: a gap
-    {
-        clock.advance(1'000);
-        const auto scope = recorder.activity(Activity::idle_launch);  // a gap
-    }
-    layer(0, Phase::backward);  // the same pass, interrupted: a gap
+    activity(Activity::idle_launch);
+    layer(0, Phase::backward);       // still that pass
+    activity(Activity::memcpy_d2h);  // a gap
+    layer(2, Phase::backward);       // the same pass, interrupted: a gap
     recorder.end_iteration();
     recorder.begin_iteration(1, Level::layer);
     layer(0, Phase::backward);  // another iteration: a gap
@@ -141,7 +161,9 @@ TEST(Recorder, LayersOfOnePassShareAMarkAndNothingElseDoes) {
     EXPECT_FLOAT_EQ(first.layer_time[0 * 3 + index(Phase::forward)], 10.0F);
     EXPECT_FLOAT_EQ(first.layer_time[1 * 3 + index(Phase::forward)], 11.0F);
     EXPECT_FLOAT_EQ(first.layer_time[1 * 3 + index(Phase::backward)], 10.0F);
-    EXPECT_FLOAT_EQ(first.layer_time[0 * 3 + index(Phase::backward)], 10.0F);
+    EXPECT_FLOAT_EQ(first.activity_time[index(Activity::idle_launch)], 1.1F);
+    EXPECT_FLOAT_EQ(first.layer_time[0 * 3 + index(Phase::backward)], 11.0F);
+    EXPECT_FLOAT_EQ(first.layer_time[2 * 3 + index(Phase::backward)], 10.0F);
     EXPECT_FLOAT_EQ(first.unaccounted, 4.0F);
     const Account second = recorder.take_closed()->account;
     EXPECT_FLOAT_EQ(second.layer_time[0 * 3 + index(Phase::backward)], 10.0F);

@@ -54,8 +54,9 @@ public:
     /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there.
     void begin_iteration(std::int64_t iteration, Level level);
 
-    /// A layer starts where the layer before it in the same pass ended: nothing runs between the
-    /// two, so that one mark serves both, and an interrupt finds no gap to fall into.
+    /// A layer starts where the layer before it in the same pass ended, or where the launch of a
+    /// bucket between the two did: nothing else runs there, so that one mark serves both, and an
+    /// interrupt finds no gap to fall into.
     Scope layer(LayerId layer, Phase phase) noexcept {
         return {at_least(Level::layer), {SpanKind::layer, phase, layer.value}};
     }
@@ -105,12 +106,10 @@ private:
         return open_ != nullptr && open_->level >= level ? this : nullptr;
     }
     [[nodiscard]] Mark start(const Span& span) noexcept;
-    void finish(Span& span) noexcept;
-    void add(const Span& span) noexcept;
+    void finish(const Span& span) noexcept;
+    Span& add(const Span& span) noexcept;
 
-    [[nodiscard]] bool continues_pass(const Span& span) const noexcept {
-        return span.kind == SpanKind::layer && pass_ == span.phase;
-    }
+    [[nodiscard]] bool continues_pass(const Span& span) const noexcept;
 
     /// A gap lies between spans that do not share a mark, operations aside: it starts at the end of
     /// a span or of the previous window. If the processor was lost in it, it is not unaccounted but
@@ -129,8 +128,9 @@ private:
     Slot* open_ = nullptr;
     std::optional<Mark> previous_end_;
     Mark gap_start_ = 0;
-    std::optional<Phase> pass_;  // of the span that ended last, if that was a layer's
+    std::optional<Phase> pass_;  // of the layers that a next one would follow without a gap
     std::int64_t dropped_ = 0;
+    Span dropped_span_;  // written where there is no place
 };
 
 }  // namespace layerledger
