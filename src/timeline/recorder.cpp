@@ -22,19 +22,25 @@ void Recorder::set_buckets(std::size_t buckets) {
     }
 }
 
-void Recorder::begin_iteration(std::int64_t iteration, Level level) {
+Recorder::Scope Recorder::begin_iteration(std::int64_t iteration, Level level) {
     LL_EXPECT(open_ == nullptr);
     LL_EXPECT(begun_ - closed_ < ring_.size());
+    if (!previous_end_) {
+        pause_ended();
+    }
+    const bool lost = level >= Level::layer && source_.lost_processor();
+    const Mark begun = source_.mark();
     Slot& slot = ring_[begun_ % ring_.size()];
     ++begun_;
     slot.iteration = iteration;
     slot.level = level;
     slot.spans.clear();
-    if (!previous_end_) {
-        pause_ended();
-    }
     slot.window_start = *previous_end_;
     open_ = &slot;
+    if (lost) {
+        add(idle_gap(begun));
+    }
+    return {*this, activity_span(Activity::measurement), begun};
 }
 
 BucketSpan& Recorder::bucket(BucketId bucket) noexcept {
@@ -78,10 +84,16 @@ Mark Recorder::end_gap() noexcept {
     const bool lost = open_->level >= Level::layer && source_.lost_processor();
     const Mark end = source_.mark();
     if (lost) {
-        add({SpanKind::activity, Phase::forward, static_cast<std::int32_t>(Activity::idle_other),
-             gap_start_, end});
+        add(idle_gap(end));
     }
     return end;
+}
+
+Span Recorder::idle_gap(Mark end) const noexcept {
+    Span gap = activity_span(Activity::idle_other);
+    gap.start = gap_start_;
+    gap.end = end;
+    return gap;
 }
 
 Span& Recorder::add(const Span& span) noexcept {

@@ -55,9 +55,8 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
     const double begun_us = raw_clock_us();
     bool go_on = true;
     while (go_on && !is_done()) {
-        recorder_.begin_iteration(done_, options_.profile.at(done_));
         {
-            const auto measuring = recorder_.activity(Activity::measurement);
+            const auto measuring = recorder_.begin_iteration(done_, options_.profile.at(done_));
             report(recorder_.take_closed(), observer);
         }
         iterate(done_);
@@ -148,10 +147,9 @@ void Trainer::iterate(std::int64_t iteration) {
         const auto joining = recorder_.join();
         synchronizer_.join();
     }
-    const double learning_rate = options_.learning_rate.at(iteration);
     for (const Layer& layer : layers) {
         const auto computing = recorder_.layer(layer.id, Phase::update);
-        optimizer_.update(layer.id, learning_rate);
+        optimizer_.update(layer.id, options_.learning_rate.at(iteration));
     }
     {
         const auto copying = recorder_.activity(Activity::memcpy_d2h);

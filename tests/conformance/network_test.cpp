@@ -147,7 +147,7 @@ TEST_P(NetworkConformance, RecordsEachOperationInsideItsLayer) {
     const auto gradients = backend_->allocate(size);
     ops->bind(parameters->span(), gradients->span(), offsets);
     ops->load({std::vector<float>(2 * 3 * 12 * 12), {0, 1}, 2});
-    recorder.begin_iteration(0, Level::op);
+    (void)recorder.begin_iteration(0, Level::op);
     for (const Layer& layer : network.layers()) {
         const auto scope = recorder.layer(layer.id, Phase::forward);
         ops->forward(layer.id, Mode::training);

@@ -38,6 +38,12 @@ public:
         }
 
     private:
+        friend class Recorder;
+        Scope(Recorder& recorder, Span span, Mark start) noexcept
+            : recorder_(&recorder), span_(span) {
+            span_.start = start;
+        }
+
         Recorder* recorder_;
         Span span_;
     };
@@ -51,8 +57,9 @@ public:
     /// the first iteration.
     void set_buckets(std::size_t buckets);
 
-    /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there.
-    void begin_iteration(std::int64_t iteration, Level level);
+    /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there. The scope
+    /// is the recorder's own work (Activity::measurement), which begins here.
+    Scope begin_iteration(std::int64_t iteration, Level level);
 
     /// A layer starts where the layer before it in the same pass ended, or where the launch of a
     /// bucket between the two did: nothing else runs there, so that one mark serves both, and an
@@ -66,8 +73,7 @@ public:
     Scope activity(Activity activity) noexcept {
         // What layerledger itself takes is noted at every level: even `off` has to own up to it.
         const Level least = activity == Activity::measurement ? Level::off : Level::iteration;
-        return {at_least(least),
-                {SpanKind::activity, Phase::forward, static_cast<std::int32_t>(activity)}};
+        return {at_least(least), activity_span(activity)};
     }
     /// The wait of the compute stream for the gradients.
     Scope join() noexcept {
@@ -102,6 +108,9 @@ private:
         std::vector<BucketSpan> buckets;
     };
 
+    [[nodiscard]] static Span activity_span(Activity activity) noexcept {
+        return {SpanKind::activity, Phase::forward, static_cast<std::int32_t>(activity)};
+    }
     [[nodiscard]] Recorder* at_least(Level level) noexcept {
         return open_ != nullptr && open_->level >= level ? this : nullptr;
     }
@@ -116,6 +125,7 @@ private:
     /// idle_other.
     void start_gap(Mark start) noexcept;
     [[nodiscard]] Mark end_gap() noexcept;
+    [[nodiscard]] Span idle_gap(Mark end) const noexcept;
 
     [[nodiscard]] ClosedIteration close(Slot& slot);
 
