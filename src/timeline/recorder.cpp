@@ -55,8 +55,8 @@ Mark Recorder::start(const Span& span) noexcept {
     return continues_pass(span) ? gap_start_ : end_gap();
 }
 
-// All that can come before the end's mark does, so that what it costs is the span's: the store with
-// its cache miss, and what the processor's watch has to ask about the span.
+// Whatever can happens before the end's mark, so that its cost is the span's and not a gap's: the
+// store with its cache miss, and what the processor's watch has to ask about the span.
 void Recorder::finish(const Span& span) noexcept {
     Span& kept = add(span);
     if (span.kind == SpanKind::op) {

@@ -250,7 +250,7 @@ float unaccounted_us(const Account& account) {
 // In some iteration the machine may be busy with others: the extreme one tells.
 TEST(Training, TimeSpentInsideALayerIsThatLayers) {
     TrainedRun run(Communicator::world(), {.iterations = 6, .plant = Plant::inside_updates});
-    EXPECT_GE(std::ranges::min(times(run, update_us)), planted_us);
+    EXPECT_GE(std::ranges::min(times(run, update_us)), 5 * planted_us);  // one in each layer
     EXPECT_LT(std::ranges::min(times(run, unaccounted_us)), planted_us);
 }
 

@@ -71,6 +71,28 @@ TEST(Recorder, ALateSourceIsAskedLate) {
     EXPECT_FALSE(recorder.drain().has_value());
 }
 
+TEST(Recorder, WhatItDoesAtTheBeginningIsMeasurement) {
+    for (const Level level : {Level::off, Level::layer}) {
+        ManualClock clock;
+        Recorder recorder(clock, {1, 0, 0}, 16);
+        (void)recorder.begin_iteration(0, level);
+        recorder.end_iteration();
+        clock.advance(1'000);  // before the next one begins: nobody's
+        {
+            const auto measuring = recorder.begin_iteration(1, level);
+            clock.advance(2'000);
+        }
+        recorder.end_iteration();
+        (void)recorder.take_closed();
+        const Account account = recorder.take_closed()->account;
+        EXPECT_FLOAT_EQ(account.iteration_time, 3.0F);
+        EXPECT_FLOAT_EQ(account.activity_time[index(Activity::measurement)], 2.0F);
+        if (level == Level::layer) {
+            EXPECT_FLOAT_EQ(account.unaccounted, 1.0F);
+        }
+    }
+}
+
 // Where layers are not marked, what lies between two launches is not launching.
 TEST(Recorder, LaunchesAloneMakeNoPass) {
     ManualClock clock;
@@ -226,6 +248,20 @@ TEST_F(RecorderGaps, ALossBetweenWindowsBelongsToTheNextOne) {
     clock.preempt(70'000);
     recorder.pause_ended();
     EXPECT_EQ(times(run(5'000), run(2'000), run(0)), (Times{2, 0, 5}));
+}
+
+TEST_F(RecorderGaps, ALossBetweenTwoLayersOfAPassIsTheLaterOnes) {
+    EXPECT_EQ(times(
+                  run(0), [this] { clock.advance(2'000); },
+                  [this] {
+                      clock.preempt(40'000);
+                      {
+                          const auto scope = recorder.layer(LayerId{0}, Phase::forward);
+                          clock.advance(1'000);
+                      }
+                      clock.advance(3'000);
+                  }),
+              (Times{43, 0, 3}));
 }
 
 TEST_F(RecorderGaps, OperationsDoNotDisturbTheGapsBetweenLayers) {

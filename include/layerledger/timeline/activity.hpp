@@ -17,8 +17,8 @@ enum class Activity : unsigned char {
     input_wait,          ///< the next batch was not ready
     idle_launch,         ///< the device waited for the host to enqueue work
     idle_sync,           ///< waking up after communication, before the update
-    idle_other,          ///< between layers, the processor did not run the training thread
-    measurement,         ///< layerledger itself: recorder, gather, commit
+    idle_other,          ///< outside spans, the processor did not run the training thread
+    measurement,         ///< layerledger itself: recorder, gather, commit; a mark is its span's
 };
 
 inline constexpr std::array<std::string_view, 9> activity_names{

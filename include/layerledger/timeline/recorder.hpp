@@ -62,8 +62,8 @@ public:
     Scope begin_iteration(std::int64_t iteration, Level level);
 
     /// A layer starts where the layer before it in the same pass ended, or where the launch of a
-    /// bucket between the two did: nothing else runs there, so that one mark serves both, and an
-    /// interrupt finds no gap to fall into.
+    /// bucket between the two did: one mark serves both. What runs there, the loop and a bucket's
+    /// mark, and any interrupt, is the later span's; callers do nothing else there.
     Scope layer(LayerId layer, Phase phase) noexcept {
         return {at_least(Level::layer), {SpanKind::layer, phase, layer.value}};
     }
