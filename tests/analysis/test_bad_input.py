@@ -21,9 +21,10 @@ from synthetic import Synthetic
 ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
 
 
-def command(name, path, output):
+def command(name, path, output, *more):
     return subprocess.run(
-        [sys.executable, "-B", "-m", "layerledger", name, str(path), "-o", str(output)],
+        [sys.executable, "-B", "-m", "layerledger", name, str(path), *map(str, more),
+         "-o", str(output)],
         cwd=ANALYSIS, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -125,6 +126,40 @@ def test_the_command_says_so_in_one_line(case, tmp_path):
     assert done.returncode == code, done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert str(path) in done.stderr and reason in done.stderr
+
+
+@pytest.mark.parametrize("name", ["report", "figures"])
+@pytest.mark.parametrize("case", ["cut", "only warm-up", "newer schema"])
+def test_a_refused_file_leaves_no_folder(name, case, tmp_path):
+    BAD[case][0](tmp_path / "bad.h5")
+    Synthetic().write(tmp_path / "good.h5")
+    done = command(name, tmp_path / "bad.h5", tmp_path / "out", tmp_path / "good.h5")
+    assert done.returncode == 65 and done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+WITHOUT = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name in {absent!r} else find(name)
+sys.argv = ["-m"]
+import runpy
+runpy.run_module("layerledger", run_name="__main__")
+"""
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them():
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", WITHOUT.format(absent=["numpy", "h5py"])],
+        cwd=ANALYSIS, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 69, done.stderr
+    assert done.stderr.count("\n") == 1 and "has no numpy, h5py: " in done.stderr
+    assert "apt-get install python3-numpy python3-h5py" in done.stderr \
+        or "-m pip install numpy h5py" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-S", "-B", "-c", "import layerledger"],  # a Python without any package
+        cwd=ANALYSIS, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.splitlines()[-1].startswith("ImportError: ") and "numpy" in done.stderr
 
 
 def test_no_runs_are_refused():
