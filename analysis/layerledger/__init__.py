@@ -1,5 +1,10 @@
 """Opens the run files of layerledger."""
 
+from . import requirements
+
+requirements.check()  # before anything else is imported
+# ruff: noqa: E402
+
 from .errors import AnalysisError, ExitCode, RunFileError, RunFileWarning
 from .opening import Runs, metadata, open, open_many
 from .runfile import Block, RunFile

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 
 from .errors import AnalysisError, ExitCode, RunFileError
+from .trial import survive
 
 
 def is_text(data: h5py.Dataset) -> bool:
@@ -72,6 +73,7 @@ def open_patiently(path: str) -> h5py.File:
             path, f"cannot be read ({error.strerror})", ExitCode.INPUT_MISSING
         ) from error
     with reading(path, "the file"):
+        survive(path, _opened)
         return _opened(path)
 
 

@@ -80,6 +80,12 @@ class ArrayFile:
                 return (name,)
             return tuple(dim[0].name.lstrip("/") for dim in data.dims)
 
+    def is_dimension(self, name: str) -> bool:
+        """Whether an array holds the labels of a dimension, perhaps of a later minor version."""
+        data = self._data(name)
+        with reading(self.path, f"the dimensions of {name}"):
+            return is_scale(data)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """An array's extents, counting committed iterations only."""
         data = self._data(name)

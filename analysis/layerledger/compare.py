@@ -21,7 +21,8 @@ medians over iterations of means over ranks. Warm-up is left out. Intervals are 
 bootstrap over iterations with a fixed seed, widened so that those of all layers (all phases, all
 activities) hold together. A difference is "same" if its interval lies within the
 margin, else "slower" or "faster" if the interval lies on one side of 0, else "unclear". Layers are
-judged in percent of their own time, activities in percent of A's iteration.
+shown and judged in percent of their own time, activities, which may take none, in percent of A's
+iteration.
 
 Exit codes: 0; 1 if --fail-above is given and B is slower than it allows; 64 wrong use; 65 runs that
 do not compare, or a file that cannot be used; 66 no such file; 73 the output cannot be written.
@@ -136,7 +137,7 @@ def text(table: pd.DataFrame, phases: bool) -> str:
         if row["kind"] == "activity" and row["a_us"] == 0 and row["b_us"] == 0:
             continue
         if kind and row["kind"] != kind:
-            lines.append("")
+            lines.append("in % of A's iteration:" if row["kind"] == "activity" else "")
         kind = row["kind"]
         change, low, high = (row[f"{end}_percent"] for end in ("difference", "low", "high"))
         relative = "" if math.isnan(change) else f"{change:+.2f}"

@@ -23,6 +23,7 @@ COLUMNS: Final = (
     "kind", "name", "a_us", "b_us", "difference_us", "low_us", "high_us",
     "difference_percent", "low_percent", "high_percent",
 )  # fmt: skip
+SAME_RECORDING: Final = "A and B are the same recording: nothing differs"
 _NETWORK: Final = ("name", "classes", "image", "parameters")
 
 
@@ -33,8 +34,9 @@ class Comparison:
     `table` has a row for the iteration, all layers, each layer, each phase of each layer, and each
     activity: COLUMNS and `word`, one of WORDS. a_us and b_us are medians over iterations, of the
     slowest rank's time for the iteration and of the mean over ranks for the rest. Differences are
-    B - A, in microseconds and in percent of A, with the ends of their 95 % intervals: those of one
-    kind hold together, or among sixty layers three would differ by chance.
+    B - A, in microseconds and in percent of A's time, of activities in percent of A's iteration,
+    as an activity may take no time at all. Both have the ends of their 95 % intervals: those of
+    one kind hold together, or among sixty layers three would differ by chance.
     """
 
     table: pd.DataFrame
@@ -112,27 +114,41 @@ def compare(
     means_a, means_b = read_means(a), read_means(b)
     columns_a, columns_b = _columns(a, means_a), _columns(b, means_b)
     shared = [key for key in columns_a if key in columns_b]
+    # The noise of one recording is no difference from itself.
+    is_itself = columns_a.keys() == columns_b.keys() and all(
+        np.array_equal(columns_a[key], columns_b[key], equal_nan=True) for key in shared
+    )
+    whole = bootstrap.median(means_a.slowest)
     alike = Counter(kind for kind, _ in shared)
     progress = Progress("resampling", len(shared))
     rows = []
     for kind, name in shared:
-        row = _difference(columns_a[kind, name], columns_b[kind, name], seed, alike[kind])
+        base = whole if kind == "activity" else bootstrap.median(columns_a[kind, name])
+        if is_itself:
+            row = _no_difference(columns_a[kind, name])
+        else:
+            row = _difference(columns_a[kind, name], columns_b[kind, name], base, seed, alike[kind])
         progress.advance(1)
         if row is not None:
             rows.append((kind, name, *row))
     progress.done()
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    whole = float(table["a_us"].iloc[0])
-    table["word"] = [_word_of(row, whole, margin) for _, row in table.iterrows()]
-    return Comparison(table, _notes(a, b, unequal, means_a, means_b))
+    table["word"] = [
+        word(low, high, margin)
+        for low, high in zip(table["low_percent"], table["high_percent"], strict=True)
+    ]
+    notes = _notes(a, b, unequal)
+    notes += [SAME_RECORDING] if is_itself else _notes_on_intervals(means_a, means_b)
+    return Comparison(table, notes)
 
 
 def _difference(
-    of_a: NDArray[np.float64], of_b: NDArray[np.float64], seed: int, alike: int
+    of_a: NDArray[np.float64], of_b: NDArray[np.float64], base_us: float, seed: int, alike: int
 ) -> tuple[float, ...] | None:
     """COLUMNS from a_us on, of columns [iteration] of two runs; None where one has no numbers.
 
-    `alike` columns are judged together.
+    Percentages are of `base_us`, which is resampled too where it is A's own time. `alike` columns
+    are judged together.
     """
     at_a, at_b = bootstrap.median(of_a), bootstrap.median(of_b)
     if math.isnan(at_a) or math.isnan(at_b):
@@ -142,24 +158,25 @@ def _difference(
         bootstrap.Resampler(of_b, seed + 1).medians(of_b),
     )
     times = bootstrap.interval(at_b - at_a, samples_b - samples_a)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        percent = bootstrap.interval(
-            100 * (at_b / at_a - 1) if at_a > 0 else math.nan, 100 * (samples_b / samples_a - 1)
-        )
+    if base_us == at_a and (samples_a > 0).all():
+        percent = bootstrap.interval(100 * (at_b / at_a - 1), 100 * (samples_b / samples_a - 1))
+    elif base_us > 0:
+        percent = bootstrap.Interval(*(100 * end / base_us for end in times))
+    else:
+        percent = bootstrap.Interval(math.nan, math.nan, math.nan)
     return (at_a, at_b, *bootstrap.jointly(times, alike), *bootstrap.jointly(percent, alike))
 
 
-def _word_of(row: pd.Series, whole_us: float, margin: float) -> str:
-    """Activities may take no time, so they are judged by their share of A's iteration."""
-    if row["kind"] == "activity":
-        return word(100 * row["low_us"] / whole_us, 100 * row["high_us"] / whole_us, margin)
-    return word(row["low_percent"], row["high_percent"], margin)
+def _no_difference(of_both: NDArray[np.float64]) -> tuple[float, ...] | None:
+    """The same of a column that two runs share number for number."""
+    at = bootstrap.median(of_both)
+    return None if math.isnan(at) else (at, at, *[0.0] * 6)
 
 
 def _columns(run: RunFile, means: Means) -> dict[tuple[str, str], NDArray[np.float64]]:
     """[iteration] each, by kind and name."""
     columns = {("iteration", "iteration"): means.slowest}
-    if run.level in ("layer", "op"):
+    if run.has_layers:
         columns["layer", "all layers"] = means.work
         for i, layer in enumerate(run.layers):
             columns["layer", layer] = means.layers[:, i]
@@ -169,12 +186,12 @@ def _columns(run: RunFile, means: Means) -> dict[tuple[str, str], NDArray[np.flo
     if run.level != "off":
         for i, activity in enumerate(run.activities):
             columns["activity", activity] = means.activity[:, i]
-    if run.level in ("layer", "op"):
+    if run.has_layers:
         columns["activity", "unaccounted"] = means.unaccounted
     return columns
 
 
-def _notes(a: RunFile, b: RunFile, unequal: list[str], of_a: Means, of_b: Means) -> list[str]:
+def _notes(a: RunFile, b: RunFile, unequal: list[str]) -> list[str]:
     notes = []
     if unequal:
         notes.append(f"the runs do not compare: they differ in {'; '.join(unequal)}")
@@ -183,12 +200,17 @@ def _notes(a: RunFile, b: RunFile, unequal: list[str], of_a: Means, of_b: Means)
             f"recorded at other levels (A '{a.level}', B '{b.level}'): what both have is compared, "
             "and recording costs time itself"
         )
-    elif a.level in ("off", "iteration"):
+    elif not a.has_layers:
         notes.append(f"recorded at level '{a.level}': there are no layers to compare")
     named = {"layers", "level", "config.profile.level", *(f"network.{key}" for key in _NETWORK)}
     found = [str(each) for each in differences([a, b]) if each.key not in named]
     if found:
         notes.append(f"the runs also differ in {'; '.join(found)}")
+    return notes
+
+
+def _notes_on_intervals(of_a: Means, of_b: Means) -> list[str]:
+    notes = []
     for name, means in (("A", of_a), ("B", of_b)):
         rows, length = means.slowest.size, bootstrap.block_length(means.slowest)
         if rows < bootstrap.LEAST_ROWS:

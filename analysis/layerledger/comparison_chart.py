@@ -30,11 +30,14 @@ def draw_comparison(table: pd.DataFrame, title: str, margin: float) -> Figure:
     figure = new_figure(10, 1.8 + 0.24 * len(shown))
     left, right = figure.subplots(1, 2, sharey=True)
     left.axvspan(-margin, margin, color=GREEN, alpha=0.12, lw=0)
-    _panel(left, shown[shown["kind"] != "activity"], "percent", 1)
+    _panel(left, shown, "percent", 1)
     _panel(right, shown, "us", 1e-3)
     left.set_yticks(range(len(shown)), shown["name"])
     left.set_ylim(len(shown) - 0.4, -0.6)
-    left.set_xlabel(f"B \u2212 A in % of A (shaded: \u00b1{margin:g} %)")
+    left.set_xlabel(
+        f"B \u2212 A in % of A's time; activities: of its iteration (shaded: \u00b1{margin:g} %)",
+        fontsize=9,
+    )
     right.set_xlabel("B \u2212 A in ms")
     edges = np.flatnonzero(shown["kind"].ne(shown["kind"].shift())[1:]) + 0.5
     for axes in (left, right):

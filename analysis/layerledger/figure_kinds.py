@@ -44,18 +44,25 @@ class Drawn(NamedTuple):
     stem: str
 
 
+def has_both_profilings(run: RunFile) -> bool:
+    """Whether iterations after warm-up were profiled, and others not."""
+    profiled = run.profiled[~run.warmup]
+    return bool(profiled.any() and not profiled.all())
+
+
 def profiling_cost_within(run: RunFile) -> Drawn | None:
     """Iterations that were profiled against those that were not, in one run; None without both.
 
     The percentage is the file's own, from pairs of neighbours, with its 95 % interval.
     """
-    times = {"no profiling": np.zeros(0), "profiling": np.zeros(0)}
+    if not has_both_profilings(run):
+        return None
     slowest = run.read("iteration_time").max(axis=1) / 1e3
     rows = ~run.warmup
-    times["no profiling"] = slowest[rows & ~run.profiled]
-    times["profiling"] = slowest[rows & run.profiled]
-    if min(map(len, times.values())) == 0:
-        return None
+    times = {
+        "no profiling": slowest[rows & ~run.profiled],
+        "profiling": slowest[rows & run.profiled],
+    }
     overhead = run.overhead
     text = "cost of profiling not estimated (too few pairs)"
     if overhead:

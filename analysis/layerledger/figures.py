@@ -15,6 +15,7 @@ from .charts import STYLE, make_directory, save
 from .errors import AnalysisError, ExitCode, RunFileError
 from .figure_kinds import (
     Drawn,
+    has_both_profilings,
     layers_over_iterations,
     percentage_error,
     phases_over_iterations,
@@ -22,8 +23,10 @@ from .figure_kinds import (
     profiling_cost_within,
     total_and_layers,
 )
+from .likeness import differences
 from .progress import Progress
 from .runfile import RunFile
+from .series import MOST_RANKS
 
 KINDS = ("profiling", "layers", "phases", "total", "error")
 
@@ -48,15 +51,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draws every kind for every run, and compares runs with and without profiling."""
-    directory = make_directory(arguments.output)
+    directory = Path(arguments.output)
     with contextlib.ExitStack() as stack:
         runs = [stack.enter_context(RunFile(path)) for path in arguments.runs]
-        written = 0
-        for run_file, name in zip(runs, run_names(runs), strict=True):
-            if run_file.level in ("layer", "op"):
-                written += _draw_run(run_file, make_directory(directory / name), arguments)
+        for run_file in runs:  # before anything is written
+            if run_file.has_layers:
+                _ = run_file.measured
             elif len(runs) == 1 or run_file.level != "off":
                 run_file.require_layers("its figures")
+            _check_layers(run_file, arguments.layers or [])
+        make_directory(directory)
+        written = 0
+        for run_file, name in zip(runs, run_names(runs), strict=True):
+            if run_file.has_layers:
+                written += _draw_run(run_file, make_directory(directory / name), arguments)
         if "profiling" in arguments.kinds:
             written += _draw_pairs(runs, directory)
     if not written:
@@ -81,16 +89,21 @@ def run_names(runs: Sequence[RunFile]) -> list[str]:
     return names
 
 
-def _draw_run(run_file: RunFile, directory: Path, arguments: argparse.Namespace) -> int:
-    layers = arguments.layers or run_file.layers
+def _check_layers(run_file: RunFile, layers: Sequence[str]) -> None:
     for layer in layers:
-        if layer not in run_file.layers:
+        if run_file.has_layers and layer not in run_file.layers:
             raise RunFileError(
                 run_file.path,
                 f"has no layer {layer}: it has {', '.join(run_file.layers)}",
                 ExitCode.USAGE,
             )
-    progress = Progress(f"drawing {directory.name}", len(layers) + 5)
+
+
+def _draw_run(run_file: RunFile, directory: Path, arguments: argparse.Namespace) -> int:
+    layers = arguments.layers or run_file.layers
+    progress = Progress(
+        f"drawing {directory.name}", _count_drawings(run_file, layers, arguments.kinds)
+    )
     written = 0
     with mpl.rc_context(STYLE):
         for drawn in _drawings(run_file, layers, arguments.kinds):
@@ -99,6 +112,16 @@ def _draw_run(run_file: RunFile, directory: Path, arguments: argparse.Namespace)
             written += 1
     progress.done()
     return written
+
+
+def _count_drawings(run_file: RunFile, layers: Sequence[str], kinds: Sequence[str]) -> int:
+    """How many figures `_drawings` gives."""
+    counts = {
+        "profiling": int(has_both_profilings(run_file)),
+        "layers": 1 if run_file.ranks > MOST_RANKS else run_file.ranks,
+        "phases": len(layers),
+    }
+    return sum(counts.get(kind, 1) for kind in set(kinds))
 
 
 def _drawings(run_file: RunFile, layers: Sequence[str], kinds: Sequence[str]) -> Iterator[Drawn]:
@@ -118,13 +141,13 @@ def _drawings(run_file: RunFile, layers: Sequence[str], kinds: Sequence[str]) ->
 
 def _draw_pairs(runs: Sequence[RunFile], directory: Path) -> int:
     """A figure for each profiled run and each unprofiled one that differ in nothing else."""
-    profiled = [run_file for run_file in runs if run_file.level in ("layer", "op")]
+    profiled = [run_file for run_file in runs if run_file.has_layers]
     plain = [run_file for run_file in runs if run_file.level == "off"]
     written = 0
     names = dict(zip(map(id, runs), run_names(runs), strict=True))
     with mpl.rc_context(STYLE):
         for on, off in itertools.product(profiled, plain):
-            if difference(on, off):
+            if not differ_in_profiling_only(on, off):
                 continue
             drawn = profiling_cost(on, off)
             stem = f"profiling-{names[id(on)]}-{names[id(off)]}"
@@ -133,16 +156,14 @@ def _draw_pairs(runs: Sequence[RunFile], directory: Path) -> int:
     return written
 
 
-def difference(on: RunFile, off: RunFile) -> list[str]:
-    """Settings that make two runs' times incomparable, beside how they were profiled."""
-    free = ("experiment.", "output.", "profile.", "train.iterations", "train.validate")
-    keys = sorted({*on.config, *off.config})
-    differing = [
-        key
-        for key in keys
-        if not key.startswith(free) and on.config.get(key) != off.config.get(key)
-    ]
-    return [*differing, *(["ranks"] if on.ranks != off.ranks else [])]
+def differ_in_profiling_only(on: RunFile, off: RunFile) -> bool:
+    """Whether two runs' times may be compared to tell what profiling costs."""
+    if on.ranks != off.ranks or on.per_rank_batch != off.per_rank_batch:
+        return False
+    return all(
+        each.key == "level" or each.key.startswith("config.profile.")
+        for each in differences([on, off])
+    )
 
 
 def file_name(stem: str) -> str:

@@ -15,13 +15,22 @@ from .runfile import RunFile
 
 SLOWER: Final = 0.05
 """A layer or a rank that takes this much more than on the other ranks is named."""
+MUCH_SLOWER: Final = 0.10
+"""A rank that takes this much more is a problem: all others wait for it."""
 LARGE_SHARE_PERCENT: Final = 5.0
-"""So much waiting or idling of an iteration is worth a remark."""
+"""So much waiting, communication or idling of an iteration is worth a remark."""
+LOST_SHARE_PERCENT: Final = 10.0
+"""So much is a problem: a tenth of the machine, as much as a doubling of ranks costs at 90 %
+efficiency."""
+MEASUREMENT_LOST_PERCENT: Final = 2 * OVERHEAD_PERCENT
+"""Measurement itself is a problem from here on; above its bound, as in short iterations, it is
+worth a remark."""
+INTERRUPT_US: Final = 500.0
+"""Shorter gaps are what a system's interrupts and page faults make; longer ones are a problem."""
 SMALL_SHARE: Final = 0.001
 """Less than this share of an iteration is not worth a remark."""
 DEAR: Final = 0.005
 """So large a share, lost to one layer on one rank, is a problem."""
-LARGE_TRANSFER_PERCENT: Final = 10.0
 MOST_NAMED: Final = 5
 """How many of a kind are named; the rest is counted."""
 FEW_ROWS: Final = 10
@@ -98,7 +107,8 @@ def _state(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 "Two clocks disagree",
-                f"The iterations add up to {percent:+.2f} % of the time that another clock saw.",
+                f"The iterations add up to {abs(percent):.2f} % "
+                f"{'more' if percent > 0 else 'less'} time than another clock saw.",
             )
 
 
@@ -132,8 +142,13 @@ def _unaccounted(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
         f"{UNACCOUNTED_MEDIAN_PERCENT} %), {worst:.3g} % of the worst, iteration "
         f"{reduction.iterations[int(np.nanargmax(percent))]} (bound {UNACCOUNTED_WORST_PERCENT} %)."
     )
-    if median > UNACCOUNTED_MEDIAN_PERCENT or worst > UNACCOUNTED_WORST_PERCENT:
+    largest = float(np.nanmax(np.abs(reduction.unaccounted)))
+    if median > UNACCOUNTED_MEDIAN_PERCENT or (
+        worst > UNACCOUNTED_WORST_PERCENT and largest >= INTERRUPT_US
+    ):
         yield Finding("problem", "Unaccounted time above its bound", bounds)
+    elif worst > UNACCOUNTED_WORST_PERCENT:  # of an iteration so short that an interrupt shows
+        yield Finding("notice", "Unaccounted time above its bound in an iteration", bounds)
     else:
         yield Finding("good", "The account closes", bounds)
 
@@ -153,7 +168,7 @@ def _gaps(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
         more = cells.shape[0] - MOST_NAMED
         rest = f" {more} more iterations have such gaps." if more > 0 else ""
         yield Finding(
-            "problem",
+            "problem" if excess[row, rank] >= INTERRUPT_US else "notice",
             f"Gap in iteration {reduction.iterations[row]} on rank {rank}",
             f"{time_text(float(reduction.unaccounted[row, rank]))} that no layer and no activity "
             f"explains; usual there is {time_text(float(usual[rank]))}."
@@ -195,7 +210,7 @@ def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Findi
     slow_ranks.sort(key=lambda rank: -excess[rank])
     for rank in slow_ranks[:MOST_NAMED]:
         yield Finding(
-            "problem",
+            "problem" if excess[rank] > MUCH_SLOWER else "notice",
             f"Rank {rank} is slow",
             f"Without all-reduce it takes {time_text(own[rank])} an iteration, "
             f"{100 * excess[rank]:.1f} % more than the median of the other ranks. It is on "
@@ -247,6 +262,10 @@ def _shares(run: RunFile, reduction: Reduction) -> dict[str, float]:
     return {name: 100 * float(us) / whole for name, us in zip(run.activities, means, strict=True)}
 
 
+def _weight(percent: float, lost: float = LOST_SHARE_PERCENT) -> str:
+    return "problem" if percent > lost else "notice"
+
+
 def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     shares = _shares(run, reduction)
     wait = shares.get("allreduce_wait", np.nan)
@@ -257,7 +276,7 @@ def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
         last = np.nanargmax(reduction.own, axis=1)
         slowest = int(np.bincount(last, minlength=run.ranks).argmax())
         yield Finding(
-            "problem",
+            _weight(wait),
             "Ranks wait for the slowest one",
             f"allreduce_wait takes {wait:.1f} % of the iteration. Rank {patient} waits longest, "
             f"{time_text(float(reduction.activity[patient, index]))} an iteration; most often the "
@@ -265,10 +284,10 @@ def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
             "iterations.",
         )
     hidden = float(mean(reduction.allreduce_hidden))
-    if transfer > LARGE_TRANSFER_PERCENT:
+    if transfer > LARGE_SHARE_PERCENT:
         exposed = float(mean(reduction.activity[:, run.activities.index("allreduce_transfer")]))
         yield Finding(
-            "problem",
+            _weight(transfer),
             "The all-reduce is exposed",
             f"allreduce_transfer takes {transfer:.1f} % of the iteration while no layer works "
             f"({time_text(exposed)}); {time_text(hidden)} are hidden under layers.",
@@ -298,8 +317,9 @@ def _idle(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
         if name in _CAUSES and percent > limit:
             title, why = _CAUSES[name]
             us = float(mean(reduction.activity[:, run.activities.index(name)]))
+            lost = MEASUREMENT_LOST_PERCENT if name == "measurement" else LOST_SHARE_PERCENT
             yield Finding(
-                "problem",
+                _weight(percent, lost),
                 title,
                 f"{name} takes {percent:.1f} % of the iteration ({time_text(us)}): {why}.",
             )

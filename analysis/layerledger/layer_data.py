@@ -9,7 +9,7 @@ import pandas as pd
 
 from .findings import excess_over_others
 from .page_data import Section, rounded
-from .reductions import Reduction
+from .reductions import Reduction, mean
 from .runfile import RunFile
 
 MOST_BINS: Final = 48
@@ -19,7 +19,9 @@ DISTRIBUTION: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 def layers_section(run: RunFile, reduction: Reduction) -> Section:
     """One row a layer, and one an operation where those were recorded."""
     time = reduction.layer_time  # [layer, phase], us
-    typical = float(np.nanmedian(reduction.slowest))
+    # Shares are of means, which add up as in the ledger; medians do not.
+    whole = float(mean(reduction.iteration))
+    share = 100 * np.nansum(mean(reduction.layer_mean, 0), axis=1) / whole
     facts = run.layer_table
     flops = facts[[f"flops_{phase}" for phase in run.phases]].to_numpy()
     least = facts[[f"bytes_{phase}" for phase in run.phases]].to_numpy()
@@ -36,7 +38,7 @@ def layers_section(run: RunFile, reduction: Reduction) -> Section:
                 "kind": facts["kind"].to_numpy(),
                 **{f"{phase}_ms": time[:, p] / 1e3 for p, phase in enumerate(run.phases)},
                 "total_ms": total / 1e3,
-                "share_percent": 100 * total / typical,
+                "share_percent": share,
                 "gflop_per_s": (flops * counted).sum(axis=1) / total / 1e3,
                 "gbyte_per_s": (least * counted).sum(axis=1) / total / 1e3,
                 "parameters": facts["parameters"].to_numpy(),

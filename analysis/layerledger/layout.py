@@ -23,7 +23,7 @@ def check(run: RunFile, file: h5py.File) -> None:
     """
     if "schema_version" not in file.attrs:
         raise RunFileError(run.path, "no run file of layerledger (it has no schema_version)")
-    version = re.fullmatch(r"(\d+)\.\d+\.\d+", run.schema_version)
+    version = re.fullmatch(r"(\d+)\.(\d+)\.\d+", run.schema_version)
     if version is None:
         raise RunFileError(
             run.path, f"damaged: its schema_version is '{run.schema_version}', not as in 1.0.0"
@@ -38,7 +38,7 @@ def check(run: RunFile, file: h5py.File) -> None:
         raise RunFileError(
             run.path, f"the status '{run.status}' is none of {', '.join(schema.STATUSES)}"
         )
-    if run.level not in schema.LEVELS:
+    if run.level not in schema.LEVELS and int(version[2]) <= schema.MINOR:
         raise RunFileError(
             run.path, f"the level '{run.level}' is none of {', '.join(schema.LEVELS)}"
         )
@@ -49,7 +49,7 @@ def check(run: RunFile, file: h5py.File) -> None:
         if isinstance(data, h5py.Dataset) and not is_scale(data):
             with reading(run.path, f"the dimensions of {name}"):
                 _check_extents(run, name, data)
-    _check_presence(run, file)
+    _check_presence(run, file, int(version[2]))
 
 
 def _check_scales(run: RunFile, file: h5py.File) -> None:
@@ -86,10 +86,12 @@ def _check_extents(run: RunFile, name: str, data: h5py.Dataset) -> None:
             )
 
 
-def _check_presence(run: RunFile, file: h5py.File) -> None:
+def _check_presence(run: RunFile, file: h5py.File, minor: int) -> None:
     known = schema.DESCRIPTION | (schema.GROWING if run.committed > 0 else {})
     for name, variable in known.items():
         if any(dim not in file for dim in variable.dims):
+            continue
+        if name not in file and variable.since > minor:
             continue
         if name not in file:
             raise RunFileError(run.path, f"the array {name} is missing")

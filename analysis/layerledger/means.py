@@ -60,7 +60,7 @@ def read_means(run: RunFile) -> Means:
     if run.profiled[rows].any():
         rows = rows[run.profiled[rows]]
     names = ["iteration_time", "activity_time", "unaccounted"]
-    if run.level in ("layer", "op"):
+    if run.has_layers:
         names.append("layer_time")
     progress = Progress(f"reading {run.path}", sum(run.block_bytes(name) for name in names))
     means = {name: _mean_over_ranks(run, name, progress)[rows] for name in names}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import schema
+from . import requirements, schema
 from .access import reading
 from .errors import AnalysisError, ExitCode
 from .runfile import RunFile
@@ -125,6 +125,7 @@ def _some(paths: Sequence[str | os.PathLike[str]]) -> Sequence[str | os.PathLike
 def _dataset(
     run: RunFile, warmup: bool, unprofiled: bool, variables: Collection[str] | None
 ) -> xr.Dataset:
+    requirements.check(("xarray",))
     import xarray as xr  # takes its time, and no command needs it
 
     keep = np.zeros(run.committed, bool)
@@ -141,7 +142,7 @@ def _dataset(
     data: dict[str, Any] = {}
     coordinates: dict[str, Any] = {}
     for name in present:
-        labels = name in COORDINATES or name in schema.DIMENSIONS
+        labels = name in COORDINATES or run.is_dimension(name)
         if not labels and variables is not None and name not in wanted:
             continue
         dims, values, attributes = run.dims(name), run.read(name), run.attributes(name)
@@ -218,9 +219,19 @@ def _stacked(sets: Sequence[xr.Dataset], labels: list[str]) -> xr.Dataset:
                 values[i, ...][np.ix_(*where)] = each[name].to_numpy()
         if first.dtype.kind in "iu" and not np.isnan(values).any():
             values = values.astype(first.dtype)
-        entry = (("run", *first.dims), values, first.attrs)
+        entry = (("run", *first.dims), values, _shared_attributes(name, sets))
         (coordinates if name in COORDINATES else data)[name] = entry
     return xr.Dataset(data, coordinates, {"schema_version": sets[0].attrs["schema_version"]})
+
+
+def _shared_attributes(name: Any, sets: Sequence[xr.Dataset]) -> dict[Any, Any]:  # noqa: ANN401
+    """What is the same in all runs that have it: each has an epoch_ns of its own."""
+    of_all = [each[name].attrs for each in sets if name in each.variables]
+    return {
+        key: value
+        for key, value in of_all[0].items()
+        if all(np.array_equal(attributes.get(key), value) for attributes in of_all)
+    }
 
 
 def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

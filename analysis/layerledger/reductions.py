@@ -149,7 +149,7 @@ def reduce_run(run: RunFile) -> Reduction:
         RunFileError: there is no iteration that counts, or the file cannot be read.
     """
     rows = counted_rows(run)
-    has_layers = run.level in ("layer", "op")
+    has_layers = run.has_layers
     names = ["iteration_time", "activity_time", "layer_time", "op_time"]
     progress = Progress(
         f"reading {run.path}", sum(run.block_bytes(name) for name in names if name in run)
@@ -198,7 +198,7 @@ def _reduce(
         layer_mean=layers.get("layer_mean"),
         layer_quantiles=layers.get("layer_quantiles"),
         layer_histograms=layers.get("layer_histograms"),
-        op_median=_reduce_ops(run, rows, progress) if run.level == "op" and run.ops else None,
+        op_median=_reduce_ops(run, rows, progress) if run.ops else None,
         buckets=_reduce_buckets(run, rows, layers["backward_end"])
         if has_layers and run.buckets
         else None,
@@ -298,7 +298,7 @@ def _reduce_ops(run: RunFile, rows: NDArray[np.intp], progress: Progress) -> Flo
 def _reduce_buckets(run: RunFile, rows: NDArray[np.intp], backward_end: Floats) -> Buckets:
     names = ("bucket_ready", "bucket_start", "bucket_transfer", "bucket_end")
     parts = {name: np.zeros(run.buckets) for name in Buckets.__annotations__}
-    counted = np.zeros(run.buckets)
+    counted = {name: np.zeros(run.buckets) for name in parts}
     for blocks in zip(*(run.rank_blocks(name, GROUP_BYTES) for name in names), strict=True):
         ready, start, transfer, end = (block.values[_as_slice(rows)] for block in blocks)
         join = backward_end[:, blocks[0].ranks, None]
@@ -313,6 +313,6 @@ def _reduce_buckets(run: RunFile, rows: NDArray[np.intp], backward_end: Floats) 
             "exposed_transfer": exposed_transfer,
         }.items():
             parts[name] += np.nansum(values, axis=(0, 1), dtype=np.float64)
-        counted += np.count_nonzero(~np.isnan(end), axis=(0, 1))
+            counted[name] += np.count_nonzero(~np.isnan(values), axis=(0, 1))
     with _absent_is_fine(), np.errstate(invalid="ignore"):
-        return Buckets(**{name: sums / counted for name, sums in parts.items()})
+        return Buckets(**{name: sums / counted[name] for name, sums in parts.items()})

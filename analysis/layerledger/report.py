@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from .page_data import (
     map_section,
     proof_section,
 )
-from .reductions import Reduction, reduce_run
+from .reductions import Reduction, counted_rows, reduce_run
 from .roofs import probe
 from .runfile import RunFile
 from .timeline_data import timeline_section
@@ -51,9 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number") from None
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0, or without bound")
     return value
 
 
@@ -67,14 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
             ExitCode.USAGE,
         )
     roofs, origin = _roofs(arguments)
-    directory = make_directory(arguments.output)
-    runs = [RunFile(path) for path in arguments.runs]
-    try:
+    with contextlib.ExitStack() as stack:
+        runs = [stack.enter_context(RunFile(path)) for path in arguments.runs]
+        for run_file in runs:  # before anything is written
+            _ = counted_rows(run_file)
+        directory = make_directory(arguments.output)
         for run_file, name in zip(runs, run_names(runs), strict=True):
             print(write_report(run_file, directory, name, roofs, origin))
-    finally:
-        for run_file in runs:
-            run_file.close()
     return ExitCode.OK
 
 

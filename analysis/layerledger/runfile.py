@@ -176,7 +176,7 @@ class RunFile(ArrayFile):
 
     @cached_property
     def layer_table(self) -> pd.DataFrame:
-        """Indexed by layer: kind, parameters, algorithm, workspace_bytes, activation_bytes, and
+        """Indexed by layer: kind, parameters, algorithm, memory as in workspace_bytes, and
         flops_PHASE and bytes_PHASE for each phase, for one per-rank batch.
         """  # noqa: D205
         return self._table_of("layer")
@@ -307,6 +307,11 @@ class RunFile(ArrayFile):
             )
         return rows
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether times of layers were recorded."""
+        return self.level not in ("off", "iteration")
+
     def require_layers(self, purpose: str) -> None:
         """Refuses a file without times of layers.
 
@@ -316,7 +321,7 @@ class RunFile(ArrayFile):
         Raises:
             RunFileError: the run was recorded at level `off` or `iteration`.
         """
-        if self.level not in ("layer", "op"):
+        if not self.has_layers:
             raise RunFileError(
                 self.path,
                 f"recorded at level '{self.level}', but {purpose} needs times of layers: "

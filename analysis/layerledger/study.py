@@ -211,7 +211,7 @@ def _kind(runs: Sequence[RunFile]) -> tuple[str, int]:
 
 def _notes(runs: Sequence[RunFile], found: Sequence[object], points: list[Point]) -> list[str]:
     notes = [f"allowed to differ: {each}" for each in found]
-    if runs[0].level in ("off", "iteration"):
+    if not runs[0].has_layers:
         notes.append(f"recorded at level '{runs[0].level}': nothing is known about layers")
     for point in points:
         if np.isnan(point.samples).any():

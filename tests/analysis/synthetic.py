@@ -32,16 +32,19 @@ DIMS = {
     "bucket_start": "iteration rank bucket", "bucket_transfer": "iteration rank bucket",
     "bucket_end": "iteration rank bucket", "hostname": "rank", "local_rank": "rank",
     "device_name": "rank", "device_uuid": "rank", "threads": "rank", "clock_offset": "rank",
-    "clock_bound": "rank", "layer_kind": "layer", "layer_parameters": "layer",
+    "clock_bound": "rank", "estimated_memory": "rank", "peak_memory": "rank",
+    "layer_kind": "layer", "layer_parameters": "layer",
     "layer_flops": "layer phase", "layer_bytes": "layer phase", "layer_algorithm": "layer",
-    "layer_workspace_bytes": "layer", "layer_activation_bytes": "layer", "op_kind": "op",
+    "layer_workspace_bytes": "layer", "layer_activation_bytes": "layer",
+    "layer_parameter_bytes": "layer", "layer_gradient_bytes": "layer",
+    "layer_optimizer_bytes": "layer", "op_kind": "op",
     "op_layer": "op", "bucket_bytes": "bucket", "bucket_layers": "bucket",
 }
 UNITS = {name: "us" for name in DIMS
          if name.endswith("_time") or name in ("layer_start", "unaccounted", "allreduce_hidden",
                                                "memcpy_hidden", "bucket_ready", "bucket_start",
                                                "bucket_transfer", "bucket_end")}
-UNITS |= {name: "byte" for name in DIMS if name.endswith("_bytes")}
+UNITS |= {name: "byte" for name in DIMS if name.endswith(("_bytes", "_memory"))}
 UNITS |= dict.fromkeys(("iteration_start", "clock_offset", "clock_bound"), "ns")
 
 CONFIG = {
@@ -98,7 +101,7 @@ class Synthetic:
     status: str = "complete"
     title: str = "synthetic"
     run_id: str = "00000000-0000-4000-8000-000000000000"
-    schema_version: str = "1.0.0"
+    schema_version: str = "1.1.0"
     chunk_iterations: int = 8
     chunk_ranks: int = 0  # 0: all
     config: Mapping[str, str] = field(default_factory=dict)
@@ -195,6 +198,8 @@ class Synthetic:
             "device_name": ["a CPU"] * self.ranks, "device_uuid": [""] * self.ranks,
             "threads": np.ones(self.ranks), "clock_offset": np.zeros(self.ranks),
             "clock_bound": np.full(self.ranks, 500),
+            "estimated_memory": np.full(self.ranks, 1 << 20),
+            "peak_memory": np.full(self.ranks, 3 << 20),
             "layer_kind": ["convolution" if name.startswith("conv") else "fully_connected"
                            for name in self.layers],
             "layer_parameters": 1000 * (1 + np.arange(count)),
@@ -202,6 +207,9 @@ class Synthetic:
             "layer_algorithm": ["gemm"] * count,
             "layer_workspace_bytes": np.full(count, 4096),
             "layer_activation_bytes": np.full(count, 65536),
+            "layer_parameter_bytes": 4000 * (1 + np.arange(count)),
+            "layer_gradient_bytes": 4000 * (1 + np.arange(count)),
+            "layer_optimizer_bytes": 4000 * (1 + np.arange(count)),
         }
         if self.level == "op":
             described["op_kind"] = ["convolution", "relu"] * count
@@ -250,7 +258,8 @@ class Synthetic:
         types = {"iteration": "i8", "iteration_start": "i8", "clock_offset": "i8",
                  "clock_bound": "i8", "layer_parameters": "i8", "epoch": "i4", "local_rank": "i4",
                  "threads": "i4", "op_layer": "i4", "rank": "i4", "bucket": "i4", "warmup": "u1",
-                 "profiled": "u1", "layer_flops": "f8", "layer_bytes": "f8"}
+                 "profiled": "u1", "layer_flops": "f8", "layer_bytes": "f8", "peak_memory": "f8",
+                 "estimated_memory": "i8"}
         kind = types.get(name, "i8" if name.endswith("_bytes") else "f4")
         if np.asarray(values).dtype.kind in "UO":
             data = file.create_dataset(name, data=values, dtype=h5py.string_dtype())

@@ -6,7 +6,7 @@ import pytest
 
 from layerledger import RunFile, bootstrap
 from layerledger.cli import main
-from layerledger.comparison import compare, word
+from layerledger.comparison import SAME_RECORDING, compare, word
 from synthetic import Synthetic
 
 
@@ -35,6 +35,37 @@ def test_identical_runs_are_the_same(tmp_path):
     table, _ = compared(tmp_path, made, made)
     assert set(table["word"]) == {"same"}
     assert (table["difference_us"] == 0).all()
+
+
+@pytest.mark.parametrize("iterations", [8, 100])
+def test_a_file_against_itself_is_the_same_however_noisy(tmp_path, iterations):
+    def spread(arrays):  # an activity that now and then takes time
+        arrays["activity_time"][::3, :, 5] += 900
+
+    path = Synthetic(iterations=iterations, noise=0.5).write(tmp_path / "a.h5", change=spread)
+    with RunFile(path) as a, RunFile(path) as b:
+        result = compare(a, b)
+    assert set(result.table["word"]) == {"same"}
+    assert not result.table.isna().any(axis=None)
+    assert result.notes == [SAME_RECORDING]
+
+
+def test_an_activity_that_takes_no_time_in_one_run(tmp_path, capsys):
+    a = Synthetic(iterations=60, noise=0.01, input_us=0, seed=1)
+    b = Synthetic(iterations=60, noise=0.01, input_us=80, seed=2)
+    paths = [a.write(tmp_path / "a.h5"), b.write(tmp_path / "b.h5")]
+    with RunFile(paths[0]) as run_a, RunFile(paths[1]) as run_b:
+        table = compare(run_a, run_b).table.set_index("name")
+    whole = table["a_us"]["iteration"]
+    row = table.loc["input_wait"]
+    assert row["word"] == "slower"
+    assert row["difference_percent"] == pytest.approx(100 * 80 / whole, rel=1e-3)
+    assert row["low_percent"] <= row["difference_percent"] <= row["high_percent"]
+    numbers = table.filter(like="_percent").to_numpy(float)
+    assert np.isfinite(numbers).all()
+    assert main(["compare", *map(str, paths)]) == 0
+    printed = capsys.readouterr().out
+    assert "inf" not in printed and "nan" not in printed and "in % of A's iteration:" in printed
 
 
 def test_a_layer_ten_percent_slower_is_found_and_no_other(tmp_path):
@@ -171,8 +202,8 @@ def test_noise_does_not_fail_a_build(tmp_path, capsys):
 
 
 def test_too_few_iterations_give_no_verdict(tmp_path, capsys):
-    short = Synthetic(iterations=8)
-    assert command(tmp_path, short, short, "--fail-above", "5%") == 65
+    a, b = (Synthetic(iterations=8, noise=0.1, seed=seed) for seed in (1, 2))
+    assert command(tmp_path, a, b, "--fail-above", "5%") == 65
     captured = capsys.readouterr()
     assert "no verdict" in captured.err
     assert "A has 6 iterations after warm-up: too few to tell" in captured.out

@@ -83,6 +83,21 @@ def test_each_loss_of_time_is_named_with_its_number(tmp_path, given, title, says
     assert says in found[title]
 
 
+@pytest.mark.parametrize(("given", "title"), [
+    ({"input_us": 150}, "Training is input-bound"),
+    ({"idle_us": 160}, "The device waits for the host"),
+    ({"transfer_us": 160}, "The all-reduce is exposed"),
+    ({"measurement_us": 14}, "Measurement takes long"),
+    ({"slow": {(1, layer): 1.07 for layer in ("conv1", "conv2", "fc1")}, "ranks": 3},
+     "Rank 1 is slow"),
+    ({"gaps": {(7, 1): 100}}, "Gap in iteration 7 on rank 1"),
+    ({"gaps": {(7, 1): 100}}, "Unaccounted time above its bound in an iteration"),
+])  # fmt: skip
+def test_what_costs_little_is_noticed_and_no_problem(tmp_path, given, title):
+    found = {f.title: f.severity for f in findings(tmp_path, **given)}
+    assert found[title] == "notice"
+
+
 @pytest.mark.parametrize(("status", "says"), [("failed", "The run failed"),
                                               ("running", "has not ended, or was killed"),
                                               ("interrupted", "was interrupted")])

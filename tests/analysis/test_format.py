@@ -4,8 +4,12 @@ Run by CTest; by hand: RECORD_SAMPLE=build/tests/system/record_sample pytest tes
 """
 
 import pathlib
+import re
+import shutil
+import subprocess
 
 import h5py
+import numpy as np
 import pytest
 
 from test_run_file import write_sample
@@ -127,15 +131,51 @@ def test_every_table_in_a_group_is_defined():
     expect_none(differences("Tables in groups", section("Tables in groups"), found))
 
 
-@pytest.mark.parametrize("language", ["h5py", "xarray", "pandas"])
-def test_examples_in_python_run_and_agree(language, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The median that all examples print, of the kept file that lies in the current folder."""
     fixture = HERE / "fixtures" / "run-1.0.0.h5"
     (tmp_path / "run.h5").write_bytes(fixture.read_bytes())
     monkeypatch.chdir(tmp_path)
-    after = TEXT.split(f"\n{language}", 1)[1]
-    exec(compile(after.split("```python\n", 1)[1].split("```", 1)[0], language, "exec"), {})
     with h5py.File(fixture) as file:
-        expected = sorted(file["layer_time"][2:, 0, 0, 1])  # conv1 is the first of its layers
-    middle = len(expected) // 2
-    assert float(capsys.readouterr().out) == pytest.approx(
-        (expected[middle] + expected[-middle - 1]) / 2, rel=1e-5)
+        return np.median(file["layer_time"][2:, 0, 0, 1])  # conv1 is the first of its layers
+
+
+def example(after, language):
+    """The first block of a language that follows some words."""
+    return TEXT.split(f"\n{after}", 1)[1].split(f"```{language}\n", 1)[1].split("```", 1)[0]
+
+
+@pytest.mark.parametrize("package", ["h5py", "xarray", "pandas"])
+def test_examples_in_python_run_and_agree(package, kept, capsys):
+    exec(compile(example(package, "python"), package, "exec"), {})
+    assert float(capsys.readouterr().out) == pytest.approx(kept, rel=1e-5)
+
+
+def test_the_example_in_r_runs_and_agrees(kept, tmp_path):
+    if not shutil.which("Rscript") or subprocess.run(
+            ["Rscript", "-e", "library(rhdf5)"], capture_output=True, timeout=100).returncode:
+        pytest.skip("there is no R with rhdf5 (apt-get install r-bioc-rhdf5)")
+    (tmp_path / "example.R").write_text(example("R (package", "r"))
+    done = subprocess.run(["Rscript", "example.R"], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(kept, rel=1e-5)
+
+
+@pytest.mark.parametrize(("after", "language", "order", "cell"), [
+    ("R (package", "r", r"aperm\(.*c\(([\d, ]+)\)\)", r"time\[steady, (\d), layer, (\d)\]"),
+    ("MATLAB", "matlab", r"permute\(.*\[([\d ]+)\]\)", r"time\(steady, (\d), layer, (\d)\)"),
+    ("Julia", "julia", r"permutedims\(.*\(([\d, ]+)\)\)", r"time\[steady, (\d), layer, (\d)\]"),
+])
+def test_examples_that_list_dimensions_in_reverse_pick_the_same_numbers(
+        kept, after, language, order, cell):
+    """There is no MATLAB or Julia to run: their libraries give the transpose of what h5py gives."""
+    text = example(after, language)
+    rank, phase = (int(number) - 1 for number in re.search(cell, text).groups())
+    permutation = [int(number) - 1 for number in re.findall(r"\d", re.search(order, text)[1])]
+    with h5py.File("run.h5") as file:
+        assert file["layer_time"].dims[permutation[0]][0].name == "/phase"
+        time = np.transpose(file["layer_time"][()].T, permutation)
+        layer = list(file["layer"].asstr()).index("conv1")
+        steady = np.flatnonzero(file["warmup"][()] == 0)
+    assert np.median(time[steady, rank, layer, phase]) == pytest.approx(kept, rel=1e-5)

@@ -13,6 +13,7 @@ import xarray
 
 import layerledger
 from layerledger import RunFile, RunFileError, RunFileWarning
+from layerledger.cli import main
 from synthetic import PHASES, Synthetic
 
 FIXTURES = sorted((pathlib.Path(__file__).parent / "fixtures").glob("run-*.h5"))
@@ -140,6 +141,74 @@ def test_a_newer_minor_schema_opens_with_what_it_added(path):
     assert list(layerledger.open_many([path, path]).data.constant.values) == [2.5, 2.5]
     with RunFile(path) as file:
         assert file.facts("future") == {"fact": 3.5}
+
+
+def add_a_later_version(path):
+    """A dimension, arrays along it, a level, an activity's shadow and groups that are not known."""
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = "1.9.0"
+        file.attrs["level"] = "kernel"
+        file.attrs["starts"] = np.int64(2)
+        file["start"] = np.arange(2, dtype="i4")
+        file["start"].make_scale("start")
+        for name, dims, values in (
+                ("start_time", "start", [0.0, 7.0]),
+                ("start_reason", "start", ["first", "resumed"]),
+                ("start_offset", "start rank", np.ones((2, 2))),
+                ("start_bucket", "iteration rank start", np.full((20, 2, 2), np.nan, "f4"))):
+            file[name] = values
+            for axis, dim in enumerate(dims.split()):
+                file[name].dims[axis].attach_scale(file[dim])
+        group = file.create_group("clocks")
+        group["moment"] = [1.0, 2.0, 3.0]
+        group["moment"].make_scale("moment")
+        group["bound"] = [1, 2, 3]
+        group["bound"].dims[0].attach_scale(group["moment"])
+    return path
+
+
+def test_what_later_versions_add_is_no_hindrance(tmp_path):
+    new = add_a_later_version(Synthetic(noise=0.01, title="new").write(tmp_path / "new.h5"))
+    old = Synthetic(noise=0.01, seed=2, title="old").write(tmp_path / "old.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = layerledger.open(new)
+        runs = layerledger.open_many([old, new]).data
+    assert run.start_offset.dims == ("start", "rank") and "start" in run.coords
+    assert list(run.start_reason.values) == ["first", "resumed"]
+    assert run.start_bucket.dims == ("iteration", "rank", "start")
+    assert set(layerledger.open(new, variables=["loss"]).data_vars) == {"loss"}
+    assert runs.start_time.sel(run="new", start=1) == 7
+    assert runs.start_reason.sel(run="old", start=1) == ""
+    for words in (["report", new], ["figures", new], ["compare", new, old, "--anyway"],):
+        assert main([*map(str, words), "-o", str(tmp_path / "out")]) == 0
+
+
+def test_attributes_of_one_run_are_not_given_to_others(tmp_path):
+    paths = [Synthetic().write(tmp_path / name) for name in ("a.h5", "b.h5")]
+    with h5py.File(paths[1], "r+") as file:
+        file["iteration_start"].attrs["epoch_ns"] = np.int64(5)
+    runs = layerledger.open_many(paths).data
+    assert runs.iteration_start.attrs["units"] == "ns"
+    assert "epoch_ns" not in runs.iteration_start.attrs
+    assert layerledger.open_many(paths[:1] * 2).data.iteration_start.attrs["epoch_ns"] == 10**9
+
+
+def test_what_a_version_added_is_needed_from_then_on(tmp_path):
+    path = Synthetic().write(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        del file["estimated_memory"]
+    with pytest.raises(RunFileError, match="the array estimated_memory is missing"):
+        layerledger.open(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = "1.0.0"
+    assert "estimated_memory" not in layerledger.open(path)
+
+
+def test_memory_is_in_the_tables_where_it_was_recorded():
+    with RunFile(FIXTURES[1]) as run:
+        assert (run.rank_table["peak_memory"] > 1e6).all()
+        assert {"parameter_bytes", "gradient_bytes", "optimizer_bytes"} <= set(run.layer_table)
 
 
 def test_many_runs_join_by_label(tmp_path):

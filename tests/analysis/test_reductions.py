@@ -65,6 +65,16 @@ def test_a_buckets_life_is_split_at_the_end_of_backward(tmp_path):
     np.testing.assert_allclose(buckets.hidden[1], 0, atol=1e-2)
 
 
+def test_without_aligned_clocks_what_needs_them_is_absent(tmp_path):
+    def unaligned(arrays):
+        arrays["bucket_transfer"][:] = np.nan
+
+    buckets = reduce_file(Synthetic(), tmp_path / "run.h5", change=unaligned).buckets
+    for name in ("wait", "transfer", "hidden", "exposed_wait", "exposed_transfer"):
+        assert np.isnan(getattr(buckets, name)).all(), name
+    np.testing.assert_allclose(buckets.queue, 0, atol=1e-3)
+
+
 def test_absent_phases_stay_absent_and_add_nothing(tmp_path):
     def without_update(arrays):
         arrays["layer_time"][:, :, 1, 2] = np.nan

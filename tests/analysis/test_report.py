@@ -204,6 +204,19 @@ def test_the_table_of_layers_is_right(tmp_path):
     assert slow["above_other_ranks_percent"] == pytest.approx(10, rel=1e-4)
 
 
+def test_shares_of_layers_add_up_to_what_the_ledger_says(tmp_path):
+    def stall(arrays):  # a few long iterations, which medians do not see
+        arrays["layer_time"][5:9] *= 4
+        arrays["iteration_time"][5:9] += 3 * 1860
+
+    report(tmp_path, Synthetic(ranks=2, noise=0.1), change=stall)
+    layers = pd.read_csv(tmp_path / "out" / "run-csv" / "layers.csv")
+    ledger = pd.read_csv(tmp_path / "out" / "run-csv" / "ledger.csv")
+    work = ledger[["forward_ms", "backward_ms", "update_ms"]].to_numpy().sum()
+    assert layers["share_percent"].sum() == pytest.approx(
+        100 * work / ledger["iteration_ms"].sum(), rel=1e-4)
+
+
 def test_planted_mistakes_stand_on_the_page(tmp_path):
     made = Synthetic(ranks=4, slow={(1, "conv2"): 1.1}, gaps={(7, 3): 1000})
     titles = [finding["title"] for finding in data_of(report(tmp_path, made))["findings"]]

@@ -173,7 +173,7 @@ def _facts(run: RunFile) -> list[list[Any]]:
         ["batch", f"{run.per_rank_batch} per rank, {run.global_batch} in all"],
         ["iterations", f"{run.committed} committed, {int(run.warmup.sum())} of them warm-up"],
         ["records lost", f"{run.dropped_iterations} iterations, {run.dropped_spans} spans"],
-        ["clock error", f"at most {run.rank_table['clock_bound'].max() / 1e3:.3g} \u00b5s"],
+        ["clock error", f"at most {time_text(run.rank_table['clock_bound'].max() / 1e3)}"],
     ]
     groups: list[list[Any]] = [["Facts", facts, True]]
     for title, group in (

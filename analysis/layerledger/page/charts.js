@@ -180,7 +180,8 @@ function idle(data) {
   const order = data.names.map((_, i) => i).sort((a, b) => (data.mean[b] ?? 0) - (data.mean[a] ?? 0));
   return [plot("Time in no layer, by cause", (svg, width) => {
     const left = Math.max(...data.names.map(textWidth)) + 12;
-    const after = textWidth("1 000 ms, 00.0 %") + 16;
+    const texts = data.names.map((_, i) => `${milliseconds(data.mean[i])}, ${percent(data.share[i])}`);
+    const after = Math.max(...texts.map(textWidth)) + 16;
     const right = Math.max(left + 60, width - after);
     const most = Math.max(...data.high, ...data.mean, ...data.most, 1e-6);
     const x = Object.assign(linear(0, most, left, right), { from: left, to: right });
@@ -193,7 +194,7 @@ function idle(data) {
       const middle = y + (rowHeight - 7) / 2;
       shape(svg, "line", { x1: x(data.low[i] ?? 0), x2: x(data.high[i] ?? 0), y1: middle, y2: middle, stroke: "#1d2433" });
       shape(svg, "circle", { cx: x(data.most[i] ?? 0), cy: middle, r: 3, fill: "#fff", stroke: "#1d2433" });
-      shape(svg, "text", { x: right + 10, y: y + 14, class: "axis" }, `${milliseconds(data.mean[i])}, ${percent(data.share[i])}`);
+      shape(svg, "text", { x: right + 10, y: y + 14, class: "axis" }, texts[i]);
       const cover = shape(svg, "rect", { x: 0, y, width, height: rowHeight, fill: "transparent" });
       hover(cover, `${data.names[i]}\nmean ${milliseconds(data.mean[i])}, ${percent(data.share[i])} of the iteration\n` +
         `ranks' means, 5th to 95th percentile: ${milliseconds(data.low[i])} to ${milliseconds(data.high[i])}\n` +

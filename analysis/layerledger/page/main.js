@@ -38,7 +38,7 @@ const few = run.sections.timeline && run.sections.timeline.ranks.length < run.ra
   ? ` ${run.sections.timeline.ranks.length} of ${run.ranks} ranks are shown, from the slowest to the fastest.` : "";
 const sections = [
   section("ledger", "Ledger", "Where the time went", "Every microsecond of an iteration is in exactly one part; means over the measured iterations. Hidden all-reduce and copies lie under layers and are not added.", ledger),
-  section("layers", "Layers", "Layers", `Mean over ranks of each rank's median. FLOPs and bytes are counted from the network's shapes (bytes: the least possible), for one rank's batch. Click a column's head to sort.`,
+  section("layers", "Layers", "Layers", `Times: mean over ranks of each rank's median; shares: of the mean iteration, as in the ledger. FLOPs and bytes are counted from the network's shapes (bytes: the least possible), for one rank's batch. Click a column's head to sort.`,
     (data) => [...layerTable(data, run.ranks), ...layerBars(data)]),
   section("distribution", "Spread", "Spread of each layer", "Over all measured iterations and ranks: density between the 1st and 99th percentile, thin line 5th to 95th, thick line 25th to 75th, circle median, which stands on the right.", distribution),
   section("timeline", "Timeline", "Timeline", `One lane for each rank's computing, below it its communication; on rank 0's clock, corrected for offsets.${few} Drag to zoom, double-click for all, hold Ctrl and scroll, or use the keys.`, timeline),
@@ -59,12 +59,32 @@ document.getElementById("contents").append(element("ul", {}, element("li", {}, e
   element("li", {}, element("a", { href: "#facts" }, "The run"))));
 document.getElementById("footer").textContent = run.footer;
 
-for (const redraw of drawings) {
-  try {
-    redraw();
-  } catch (error) {
-    failures.push(String(error.stack));
+function redrawAll() {
+  for (const redraw of drawings) {
+    try {
+      redraw();
+    } catch (error) {
+      failures.push(String(error.stack));
+    }
   }
 }
+redrawAll();
+// Paper is narrower than most windows: plots are drawn anew for it, and all facts are shown.
+addEventListener("beforeprint", () => {
+  document.documentElement.classList.add("paper");
+  for (const fold of document.querySelectorAll("#facts details:not([open])")) {
+    fold.open = true;
+    fold.dataset.closed = "";
+  }
+  redrawAll();
+});
+addEventListener("afterprint", () => {
+  document.documentElement.classList.remove("paper");
+  for (const fold of document.querySelectorAll("details[data-closed]")) {
+    fold.open = false;
+    delete fold.dataset.closed;
+  }
+  redrawAll();
+});
 document.documentElement.dataset.state = failures.length ? "failed" : "ready";
 document.documentElement.dataset.failures = failures.join("; ");
