@@ -51,7 +51,7 @@ def write(study: Study, directory: Path) -> list[str]:
         if study.points[0].components:
             stems.append("waterfall")
             _draw_waterfall(study, directory, "waterfall")
-        if not np.isnan(study.points[0].layers).all():
+        if not all(math.isnan(layer.value) for layer in study.points[0].layers):
             stems.append("layer_efficiency")
             _draw_layers(study, directory, "layer_efficiency")
     study.table().to_csv(directory / "scaling.csv", index=False)
@@ -219,7 +219,7 @@ def _draw_bars(study: Study, point: Point, axes: Axes) -> None:
 
 def _draw_layers(study: Study, directory: Path, stem: str) -> None:
     rows = [
-        (layer, point.ranks, point.layers[i], *of_layer)
+        (layer, point.ranks, point.layers[i].value, *of_layer)
         for point in study.points
         for i, (layer, of_layer) in enumerate(
             zip(study.layers, study.layer_efficiency(point), strict=True)

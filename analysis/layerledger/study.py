@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import bootstrap
 from .bootstrap import Interval
 from .errors import AnalysisError
+from .estimates import Estimate, of_one_run, of_repetitions, ratio
 from .likeness import differences
 from .means import Means, read_means
 from .runfile import RunFile
@@ -43,19 +44,21 @@ class Point:
     runs: int
     per_rank_batch: int
     iterations: int
-    time: float
+    known: Estimate
     """Median over iterations of the slowest rank's time; mean over the runs."""
-    samples: Floats
-    """[resample]: the same of resampled runs and iterations."""
     p10: float
     p90: float
     """Percentiles over iterations of the slowest rank's time."""
     components: dict[str, float]
     """COMPONENTS; empty at level `off`, without compute and unaccounted apart at `iteration`."""
-    layers: Floats
-    """[layer]: median over iterations of the mean over ranks; NaN below level `layer`."""
-    layer_samples: Floats
-    """[resample, layer]."""
+    layers: list[Estimate]
+    """[layer]: median over iterations of the mean over ranks, mean over the runs; NaN below level
+    `layer`."""
+
+    @property
+    def time(self) -> float:
+        """`known` without its error."""
+        return self.known.value
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,7 @@ class Study:
         scale = base.ranks / point.ranks if self.kind == "strong" else 1.0
         if point is base:
             return Interval(1, 1, 1)
-        of_base, of_point = bootstrap.paired(base.samples, point.samples)
-        return bootstrap.interval(scale * base.time / point.time, scale * of_base / of_point)
+        return ratio(base.known, point.known, scale)
 
     def speedup(self, point: Point) -> Interval:
         """Throughput over the base's throughput per rank: `ranks` would be ideal."""
@@ -105,13 +107,9 @@ class Study:
         scale = base.ranks / point.ranks if self.kind == "strong" else 1.0
         if point is base:
             return [Interval(1, 1, 1)] * len(self.layers)
-        of_base, of_point = bootstrap.paired(base.layer_samples, point.layer_samples)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            estimates = scale * base.layers / point.layers
-            samples = scale * of_base / of_point
         return [
-            bootstrap.interval(float(estimate), samples[:, i])
-            for i, estimate in enumerate(estimates)
+            ratio(of_base, of_point, scale)
+            for of_base, of_point in zip(base.layers, point.layers, strict=True)
         ]
 
     def waterfall(self, point: Point) -> dict[str, float]:
@@ -131,7 +129,7 @@ class Study:
         """One row a point: all raw numbers with intervals, for CSV and page."""
         rows = []
         for point in self.points:
-            time = bootstrap.interval(point.time, point.samples)
+            time = point.known.interval
             speedup, efficiency = self.speedup(point), self.efficiency(point)
             row = {
                 "ranks": point.ranks,
@@ -214,38 +212,38 @@ def _notes(runs: Sequence[RunFile], found: Sequence[object], points: list[Point]
     if not runs[0].has_layers:
         notes.append(f"recorded at level '{runs[0].level}': nothing is known about layers")
     for point in points:
-        if np.isnan(point.samples).any():
+        if np.isnan(point.known.error):
             notes.append(
-                f"{point.ranks} ranks: fewer than {bootstrap.LEAST_ROWS} iterations after warm-up "
-                "in a run, too few for an interval"
+                f"{point.ranks} ranks: fewer than {bootstrap.LEAST_ROWS} iterations after warm-up, "
+                "too few for an interval"
             )
-    if all(point.runs == 1 for point in points):
+    single = [str(point.ranks) for point in points if point.runs == 1]
+    if single:
+        of_which = "" if len(single) == len(points) else f" with {', '.join(single)} ranks"
         notes.append(
-            "one run a point: intervals cover what varies within a run, not from one start to the "
-            "next"
+            f"one run a point{of_which}: its interval, by a block bootstrap over iterations, "
+            "covers what varies within a run, not from one start to the next"
+        )
+    if len(single) < len(points):
+        fewest = min(point.runs for point in points if point.runs > 1)
+        wide = f"; {fewest} runs make it wide, 5 far narrower" if fewest < 4 else ""
+        notes.append(
+            "several runs a point: Student's interval over the runs' medians, which covers what "
+            f"varies within a run and from one start to the next{wide}"
         )
     return notes
 
 
 def _point(runs: Sequence[RunFile], seed: int) -> Point:
     means = [read_means(run) for run in runs]
-    draws = [
-        bootstrap.Resampler(each.slowest, seed + 1000 * run.ranks + i)
-        for i, (run, each) in enumerate(zip(runs, means, strict=True))
-    ]
-    pick = _picks(len(runs), seed + 1000 * runs[0].ranks)  # independent of other points
     slowest = np.concatenate([each.slowest for each in means])
     p10, p90 = np.nanquantile(slowest, [0.1, 0.9])
-    layers = [
-        [bootstrap.median(each.layers[:, i]) for i in range(len(runs[0].layers))] for each in means
-    ]
-    layer_samples = np.stack(
-        [
-            pick([draw.medians(each.layers[:, i]) for draw, each in zip(draws, means, strict=True)])
-            for i in range(len(runs[0].layers))
-        ],
-        axis=1,
-    )
+
+    def known(columns: list[Floats]) -> Estimate:
+        if len(columns) == 1:
+            return of_one_run(columns[0], seed + runs[0].ranks)  # each point draws its own
+        return of_repetitions([bootstrap.median(column) for column in columns])
+
     parts = [_components(run, each) for run, each in zip(runs, means, strict=True)]
     return Point(
         ranks=runs[0].ranks,
@@ -253,26 +251,12 @@ def _point(runs: Sequence[RunFile], seed: int) -> Point:
         runs=len(runs),
         per_rank_batch=runs[0].per_rank_batch,
         iterations=slowest.size,
-        time=float(np.mean([bootstrap.median(each.slowest) for each in means])),
-        samples=pick([d.medians(each.slowest) for d, each in zip(draws, means, strict=True)]),
+        known=known([each.slowest for each in means]),
         p10=float(p10),
         p90=float(p90),
         components={name: float(np.mean([part[name] for part in parts])) for name in parts[0]},
-        layers=np.mean(layers, axis=0),
-        layer_samples=layer_samples,
+        layers=[known([each.layers[:, i] for each in means]) for i in range(len(runs[0].layers))],
     )
-
-
-def _picks(runs: int, seed: int) -> Callable[[list[Floats]], Floats]:
-    """Makes samples of a mean over runs from the runs' own: the runs are drawn again too."""
-    random = np.random.default_rng(seed)
-
-    def pick(samples: list[Floats]) -> Floats:
-        stacked = np.stack(bootstrap.paired(*samples))
-        drawn = random.integers(0, runs, (runs, stacked.shape[1]))
-        return np.asarray(np.take_along_axis(stacked, drawn, axis=0).mean(axis=0))
-
-    return pick
 
 
 def _components(run: RunFile, means: Means) -> dict[str, float]:

@@ -106,8 +106,26 @@ def test_intervals_hold_the_truth_and_repetitions_widen_them(tmp_path):
              for ranks in (1, 2) for i in range(3)]
     many = study_of(paths)
     assert [point.runs for point in many.points] == [3, 3]
+    assert any("several runs a point" in note for note in many.notes)
     wide = many.efficiency(many.points[1])
     assert wide.high - wide.low > 2 * (efficiency.high - efficiency.low)
+    mixed = study_of([*paths[:3], paths[3]])
+    assert [point.runs for point in mixed.points] == [3, 1]
+    assert any(note.startswith("one run a point with 2 ranks") for note in mixed.notes)
+    assert mixed.efficiency(mixed.points[1]).low < mixed.efficiency(mixed.points[1]).high
+
+
+def test_the_interval_of_repetitions_is_students(tmp_path):
+    """Medians 2000, 2020 and 2040 us: their standard error is 20 / sqrt(3), t of 2 is 4.3027."""
+    def run(ranks, i, us):
+        return weak(tmp_path, ranks, f"rep{i}", layer_us=[(us - 36 - 50 * 2 * (ranks > 1), 0, 0)],
+                    layers=("conv1",), buckets=1)
+    paths = [run(ranks, i, us) for ranks in (1, 2) for i, us in enumerate((2000, 2020, 2040))]
+    row = study_of(paths).table().iloc[0]
+    assert row["iteration_us"] == pytest.approx(2020, rel=1e-6)
+    half = 4.3027 * 20 / np.sqrt(3)
+    assert row["iteration_high_us"] == pytest.approx(2020 * np.exp(half / 2020), rel=1e-5)
+    assert row["iteration_low_us"] == pytest.approx(2020 / np.exp(half / 2020), rel=1e-5)
 
 
 @pytest.mark.parametrize("given, words", [
