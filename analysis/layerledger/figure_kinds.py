@@ -12,17 +12,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from .bounds import UNACCOUNTED_MEDIAN_PERCENT
 from .charts import BLACK, BLUE, GREY, ORANGE, PHASE_COLOURS, VERMILION, new_figure
+from .estimates import of_one_run, ratio
 from .reductions import QUANTILES
 from .runfile import RunFile
 from .series import Series, read_series
 
 MOST_LAYERS: Final = 10
 """So many layers have lines of their own in one figure; the others are one line together."""
+PANELS_ACROSS: Final = 3
 
 LINE_STYLES: Final = ("-", "--", ":", "-.")
 MARKERS: Final = ("", "o", "s", "^")
@@ -75,16 +78,18 @@ def profiling_cost_within(run: RunFile) -> Drawn | None:
 
 
 def profiling_cost(on: RunFile, off: RunFile) -> Drawn:
-    """Two runs, one profiled and one not, that differ in nothing else."""
+    """Two runs, one profiled and one not, that differ in nothing else.
+
+    The interval covers what varies within them, not from one start to the next.
+    """
     times = {
         "no profiling": off.read("iteration_time").max(axis=1)[off.steady] / 1e3,
         "profiling": on.read("iteration_time").max(axis=1)[on.measured] / 1e3,
     }
-    plain, profiled = (float(np.median(values)) for values in times.values())
-    text = (
-        f"medians differ by {100 * (profiled / plain - 1):+.2f} %, between two runs; "
-        "warm-up left out"
-    )
+    plain, profiled = (of_one_run(values, seed) for seed, values in enumerate(times.values()))
+    change, low, high = (100 * (end - 1) for end in ratio(profiled, plain))
+    within = "" if np.isnan(low) else f" (95 % within the two: {low:+.2f} to {high:+.2f} %)"
+    text = f"medians of two runs differ by {change:+.2f} %{within}; warm-up left out"
     figure, table = _two_bars(times, f"{describe(on)}\n{text}")
     return Drawn(figure, table, "profiling")
 
@@ -124,27 +129,68 @@ def _two_bars(times: dict[str, NDArray[Any]], title: str) -> tuple[Figure, pd.Da
 def layers_over_iterations(run: RunFile) -> Iterator[Drawn]:
     """Each layer's time (forward + backward + update) against the iteration.
 
-    One figure a rank where ranks are few; else one of the median over ranks, with bands from the
-    5th to the 95th percentile. With many layers the longest have lines of their own.
+    One figure a rank where ranks are few; else one with a panel a layer, as bands of many layers
+    would hide each other: median over ranks, band from the 5th to the 95th percentile. With many
+    layers the longest are shown, and the others as their sum.
     """
     series = read_series(run, ["layer_time"], lambda time: _sum_phases(time) / 1e3)
     if series.is_band:
-        yield _layers(run, series, None)
+        yield _layer_panels(run, series)
         return
     for rank in range(run.ranks):
         one = series.map(lambda values, rank=rank: values[:, rank : rank + 1])  # type: ignore[misc]
-        yield _layers(run, one, rank)
+        yield _layer_lines(run, one, rank)
 
 
-def _layers(run: RunFile, series: Series, rank: int | None) -> Drawn:
+def _by_length(series: Series) -> tuple[list[int], list[int]]:
+    """Layers shown one by one, in the network's order, and those that are shown as their sum."""
     middle = _MEDIAN if series.is_band else 0
     steady = series.data[~series.warmup] if (~series.warmup).any() else series.data
-    order = np.argsort(-np.nan_to_num(np.nanmedian(steady[:, middle], axis=0)))
-    has_others = order.size > MOST_LAYERS + 1
-    shown = sorted(order[:MOST_LAYERS]) if has_others else list(range(order.size))
-    figure = new_figure(9.5, 6.5 if has_others else 5)
+    order = np.argsort(-np.nan_to_num(np.nanmedian(steady[:, middle], axis=0))).tolist()
+    if len(order) <= MOST_LAYERS + 1:
+        return sorted(order), []
+    return sorted(order[:MOST_LAYERS]), sorted(order[MOST_LAYERS:])
+
+
+def _layer_panels(run: RunFile, series: Series) -> Drawn:
+    """A panel for each layer with one axis of time for all; the sum of the others has its own."""
+    shown, others = _by_length(series)
+    panels = len(shown) + bool(others)
+    down = -(-panels // PANELS_ACROSS)
+    figure = new_figure(10, 1.3 + 1.75 * down)
+    grid = list(figure.subplots(down, PANELS_ACROSS, sharex=True, squeeze=False).flat)
+    for axes in grid[panels:]:
+        axes.set_axis_off()
+    for axes in grid[1 : len(shown)]:
+        axes.sharey(grid[0])
+    last_of_column = panels - PANELS_ACROSS
+    for i, (axes, layer) in enumerate(zip(grid, shown, strict=False)):
+        _line(axes, series, series.data[:, :, layer], BLUE, "median")
+        _finish(axes, series, "layer time (ms)" if i % PANELS_ACROSS == 0 else "",
+                run.layers[layer], last=i >= last_of_column)  # fmt: skip
+        axes.tick_params(labelbottom=i >= last_of_column)
+    clipped = _from_zero(grid[0], series, series.data[:, :, shown])
+    if others:
+        axes = grid[len(shown)]
+        total = np.nansum(series.data[:, _MEDIAN, others], axis=1)
+        axes.plot(series.iterations, total, color=GREY, lw=1.6, ls="--")
+        clipped |= _from_zero(axes, series, total)
+        _finish(axes, series, "sum of medians (ms)", f"the other {len(others)} layers, summed")
+        axes.tick_params(labelbottom=True)
+    for axes in grid[:panels]:
+        if axes.get_xlabel():
+            axes.set_xlabel(_x_label(series, clipped), fontsize=8.5)
+    longest = f"; the {len(shown)} longest layers" if others else ""
+    figure.suptitle(f"{describe(run)}\nlayer time, {_band_text(run)}{longest}",
+                    fontsize=10, x=0.01, ha="left")  # fmt: skip
+    return Drawn(figure, series.table(run.layers, "ms"), "layers")
+
+
+def _layer_lines(run: RunFile, series: Series, rank: int) -> Drawn:
+    shown, others = _by_length(series)
+    figure = new_figure(9.5, 6.5 if others else 5)
     axes, *below = figure.subplots(
-        1 + has_others, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_others]
+        1 + bool(others), sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + bool(others)]
     )[:, 0]
     for colour, layer in enumerate(shown):
         _line(
@@ -155,23 +201,21 @@ def _layers(run: RunFile, series: Series, rank: int | None) -> Drawn:
             run.layers[layer],
             LINE_STYLES[colour // len(LAYER_COLOURS)],
         )
-    where = f"rank {rank}" if rank is not None else _band_text(run)
-    title = f"{describe(run)}\nlayer time, {where}"
-    if has_others:
-        title += f"; the {MOST_LAYERS} longest layers"
+    title = f"{describe(run)}\nlayer time, rank {rank}"
+    if others:
+        title += f"; the {len(shown)} longest layers"
     clipped = _from_zero(axes, series, series.data[:, :, shown])
-    _finish(axes, series, "layer time (ms)", title, last=not has_others, clipped=clipped)
-    _legend(axes)
+    _finish(axes, series, "layer time (ms)", title, last=not others, clipped=clipped)
+    _legend(axes, series)
     for lower in below:
-        others = np.nansum(series.data[:, middle, order[MOST_LAYERS:]], axis=1)
-        lower.plot(series.iterations, others, color=GREY, lw=1.6, ls="--")
-        clipped = _from_zero(lower, series, others)
-        count = order.size - MOST_LAYERS
-        _finish(lower, series, "sum (ms)", f"the other {count} layers, summed", clipped=clipped)
+        total = np.nansum(series.data[:, 0, others], axis=1)
+        lower.plot(series.iterations, total, color=GREY, lw=1.6, ls="--")
+        clipped = _from_zero(lower, series, total)
+        title = f"the other {len(others)} layers, summed"
+        _finish(lower, series, "sum (ms)", title, clipped=clipped)
     table = series.table(run.layers, "ms")
-    if rank is not None:
-        table["rank"] = rank
-    return Drawn(figure, table, f"layers-rank-{rank}" if rank is not None else "layers")
+    table["rank"] = rank
+    return Drawn(figure, table, f"layers-rank-{rank}")
 
 
 def phases_over_iterations(run: RunFile, layers: Sequence[str]) -> Iterator[Drawn]:
@@ -197,7 +241,7 @@ def phases_over_iterations(run: RunFile, layers: Sequence[str]) -> Iterator[Draw
         clipped = _from_zero(axes, one, one.data)
         title = f"{describe(run)}\n{layer}, {text}"
         _finish(axes, one, f"{layer} time (ms)", title, clipped=clipped)
-        _legend(axes)
+        _legend(axes, one)
         yield Drawn(figure, one.table(run.phases, "ms"), f"phases-{i:02d}-{layer}")
 
 
@@ -239,7 +283,7 @@ def total_and_layers(run: RunFile) -> Drawn:
         _finish(
             axes, series, "time (ms)", title if rank == 0 else where, last=last, clipped=clipped
         )
-    _legend(many[0])
+    _legend(many[0], series)
     names = ["iteration", "layers", "layers_and_activities"]
     return Drawn(figure, series.table(names, "ms"), "total")
 
@@ -276,7 +320,8 @@ def percentage_error(run: RunFile) -> Drawn:
                   label=f"bound of the median, {UNACCOUNTED_MEDIAN_PERCENT} %")  # fmt: skip
     lower.set_yscale("log")
     lower.yaxis.set_major_formatter("{x:g}")
-    _legend(lower)
+    for axes in (upper, lower):
+        _legend(axes, series)
     return Drawn(figure, series.table(["not_in_layers", "unaccounted"], "percent"), "error")
 
 
@@ -334,15 +379,23 @@ def _finish(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.01)
     if last:
-        thinned = f", each point the mean of {series.step}" if series.step > 1 else ""
-        cut = ", partly above the axis" if clipped else ""
-        grey = f" (grey: warm-up{cut})" if series.warmup.any() else ""
-        axes.set_xlabel(f"iteration{thinned}{grey}")
+        axes.set_xlabel(_x_label(series, clipped))
     if series.warmup.any():
         end = series.iterations[np.flatnonzero(series.warmup)[-1]] + series.step / 2
         axes.axvspan(series.iterations[0] - series.step / 2, end, color="#EDEDED", lw=0, zorder=0)
 
 
-def _legend(axes: Axes) -> None:
-    """Beside the axes, where it hides nothing."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+def _x_label(series: Series, clipped: bool) -> str:
+    thinned = f", each point the mean of {series.step}" if series.step > 1 else ""
+    cut = ", partly above the axis" if clipped else ""
+    grey = f" (grey: warm-up{cut})" if series.warmup.any() else ""
+    return f"iteration{thinned}{grey}"
+
+
+def _legend(axes: Axes, series: Series) -> None:
+    """Beside the axes, where it hides nothing; a band is explained once."""
+    handles, labels = axes.get_legend_handles_labels()
+    if series.is_band:
+        handles.append(Patch(color=GREY, alpha=0.4, lw=0))
+        labels.append("band: 5th to 95th\npercentile over ranks")
+    axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from layerledger import RunFile, figure_kinds, series
 from layerledger.charts import STYLE
@@ -56,19 +57,77 @@ def test_the_csv_has_the_numbers_drawn(tmp_path):
         rtol=1e-3)
 
 
-def drawn_boxes(figure):
-    """Everything that belongs to an axes: its texts, its legend."""
-    canvas = mpl.backends.backend_agg.FigureCanvasAgg(figure)
+def texts_of(figure):
+    """Every text of a figure that has been drawn: (text, its box)."""
+    renderer = figure.canvas.get_renderer()
+    texts = [figure._suptitle] if figure._suptitle else []
+    for axes in (axes for axes in figure.axes if axes.axison):
+        texts += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        texts += axes.get_legend().get_texts() if axes.get_legend() else []
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            texts += [tick.label1 for tick in axis.get_major_ticks()
+                      if min(limits) <= tick.get_loc() <= max(limits)]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts
+            if text.get_visible() and text.get_text()]
+
+
+def look_at(figure):
+    """Fails where a text is cut or over another, or where a legend hides data."""
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    renderer = canvas.get_renderer()
+    width, height = figure.get_size_inches() * figure.dpi
+    texts = texts_of(figure)
+    for i, (text, box) in enumerate(texts):
+        assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, text
+        for other, that in texts[i + 1:]:
+            across = min(box.x1, that.x1) - max(box.x0, that.x0)
+            along = min(box.y1, that.y1) - max(box.y0, that.y0)
+            assert across < 1 or along < 1, f"{text} over {other}"
     for axes in figure.axes:
-        yield axes.get_tightbbox(renderer)
         if axes.get_legend():
-            box = axes.get_legend().get_window_extent(renderer)
-            assert not box.overlaps(axes.get_window_extent(renderer)), "the legend hides data"
+            box = axes.get_legend().get_window_extent(canvas.get_renderer())
+            assert not box.overlaps(axes.get_window_extent()), "the legend hides data"
 
 
-def test_many_ranks_become_bands_and_many_layers_stay_legible(tmp_path):
+LONG_NAMES = ["conv1", *(f"layer{1 + i // 15}.{i % 15 // 3}.conv{i % 3 + 1}" for i in range(58)),
+              "fully_connected"]
+SIZES = {
+    "3 ranks, 8 layers": {"ranks": 3, "layers": LAYERS[-8:], "every": 2},
+    "2 ranks, 60 layers": {"ranks": 2, "layers": LONG_NAMES},
+    "512 ranks, 60 layers": {"ranks": 512, "layers": LONG_NAMES},
+    "512 ranks, 8 layers": {"ranks": 512, "layers": LAYERS[-8:]},
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_is_cut_or_over_another(tmp_path, size):
+    count = len(SIZES[size]["layers"])
+    times = np.outer(400 + 37 * (np.arange(count) * 31 % count), (1, 2.1, 0.05))  # near each other
+    made = Synthetic(iterations=12, noise=0.06, layer_us=times, **SIZES[size])
+    with RunFile(made.write(tmp_path / "run.h5")) as run, mpl.rc_context(STYLE):
+        drawn = [*figure_kinds.layers_over_iterations(run),
+                 *figure_kinds.phases_over_iterations(run, run.layers[-2:]),
+                 figure_kinds.total_and_layers(run), figure_kinds.percentage_error(run)]
+        within = figure_kinds.profiling_cost_within(run)
+        for one in [*drawn, *([within] if within else [])]:
+            look_at(one.figure)
+            bands = [axes for axes in one.figure.axes if axes.collections and axes.get_legend()]
+            for axes in bands:  # each is explained
+                assert any("5th to 95th" in text.get_text() for text in
+                           axes.get_legend().get_texts())
+
+
+def test_a_text_over_another_would_be_seen():
+    with mpl.rc_context(STYLE):
+        figure = figure_kinds.new_figure()
+        axes = figure.subplots()
+        axes.annotate("one", (0.5, 0.5))
+        axes.annotate("two", (0.5, 0.51))
+        with pytest.raises(AssertionError, match="one over two"):
+            look_at(figure)
+
+
+def test_many_ranks_become_bands_in_a_panel_each(tmp_path):
     made = Synthetic(ranks=512, iterations=12, layers=LAYERS, noise=0.1, title="large",
                      layer_us=np.outer(1 + np.arange(60), (10, 20, 1)))
     with RunFile(made.write(tmp_path / "run.h5")) as run, mpl.rc_context(STYLE):
@@ -76,15 +135,13 @@ def test_many_ranks_become_bands_and_many_layers_stay_legible(tmp_path):
                  *figure_kinds.phases_over_iterations(run, ["conv1"]),
                  figure_kinds.total_and_layers(run), figure_kinds.percentage_error(run)]
         assert [one.stem for one in drawn] == ["layers", "phases-00-conv1", "total", "error"]
-        for one in drawn:
-            width, height = one.figure.get_size_inches() * one.figure.dpi
-            for box in drawn_boxes(one.figure):
-                assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, one
-            assert max(len(axes.lines) for axes in one.figure.axes) <= 10
-        longest, others = drawn[0].figure.axes
-        labels = [line.get_label() for line in longest.lines]
-        assert len(labels) == 10 and "output" in labels and "conv1" not in labels
-        assert others.get_title(loc="left") == "the other 50 layers, summed"
+        panels = [axes for axes in drawn[0].figure.axes if axes.axison]
+        titles = [axes.get_title(loc="left") for axes in panels]
+        assert len(titles) == 11 and "output" in titles and "conv1" not in titles
+        assert titles[-1] == "the other 50 layers, summed"
+        assert len({axes.get_ylim() for axes in panels[:-1]}) == 1  # so that they compare
+        others = np.median(made.arrays()["layer_time"].sum(3), axis=1)[:, :50].sum(1) / 1e3
+        np.testing.assert_allclose(panels[-1].lines[0].get_ydata(), others, rtol=1e-5)
         table = drawn[0].table
         assert sorted(table["percentile"].unique()) == [5, 25, 50, 75, 95]
         time = made.arrays()["layer_time"][:, :, 59].sum(2)
@@ -118,6 +175,9 @@ def test_two_runs_of_which_one_was_not_profiled(tmp_path):
     table = pd.read_csv(tmp_path / "figures" / "profiling-on-off.csv", index_col="configuration")
     assert table.loc["profiling", "median_ms"] - table.loc["no profiling", "median_ms"] == \
         pytest.approx(0.1)
+    title = (tmp_path / "figures" / "profiling-on-off.svg").read_text()
+    percent = 100 * 0.1 / table.loc["no profiling", "median_ms"]
+    assert f"differ by +{percent:.2f} % (95 % within the two: +{percent:.2f} to" in title
 
 
 def test_runs_that_differ_otherwise_are_not_compared(tmp_path, capsys):
