@@ -67,7 +67,7 @@ def of_one_run(series: Floats, seed: int) -> Estimate:
 
 
 def ratio(upper: Estimate, lower: Estimate, scale: float = 1.0) -> Interval:
-    """scale * upper / lower with its 95 % interval, on a logarithmic scale."""
+    """Of `scale` * upper / lower: the value with its 95 % interval, on a logarithmic scale."""
     if lower.value == 0:
         return Interval(math.nan, math.nan, math.nan)
     value = scale * upper.value / lower.value

@@ -6,7 +6,6 @@ milliseconds, bandwidths GB/s, rates GFLOP/s.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,8 +21,6 @@ from .runfile import RunFile
 MOST_BARS: Final = 48
 """More ranks than that share a chart of bands, without a name for each."""
 MOST_POINTS: Final = 600
-MOST_MAP_RANKS: Final = 192
-MOST_MAP_ROWS: Final = 512
 
 
 @dataclass(frozen=True)
@@ -156,59 +153,6 @@ def buckets_section(run: RunFile, reduction: Reduction) -> Section:
         if column not in ("bucket", "layers")
     }
     return Section({**data, "layers": table["layers"].tolist()}, table)
-
-
-def map_section(run: RunFile, reduction: Reduction) -> Section:
-    """Straggler map: each rank's own time in each iteration over the median of all ranks.
-
-    The page's map keeps, of neighbours that share a cell, what deviates most.
-    """
-    median = np.nanmedian(reduction.own, axis=1, keepdims=True)
-    ratio = (reduction.own / median - 1).T  # [rank, row]
-    rank_step = -(-run.ranks // MOST_MAP_RANKS)
-    row_step = -(-reduction.rows.size // MOST_MAP_ROWS)
-    cells = _most_deviating(np.nan_to_num(ratio), rank_step, row_step)
-    scale = float(np.clip(np.quantile(np.abs(cells), 0.99), 0.02, 1.0))
-    level = np.clip(np.rint(cells / scale * 127), -127, 127).astype(np.int8)
-    last = np.nanargmax(reduction.own, axis=1)
-    slowest = np.bincount(last, minlength=run.ranks)
-    own = np.nanmedian(reduction.own, axis=0)
-    order = np.argsort(-slowest, kind="stable")[:8]
-    table = pd.DataFrame(
-        np.round(1 + ratio, 5), columns=[f"iteration_{i}" for i in reduction.iterations]
-    )
-    table.insert(0, "rank", np.arange(run.ranks))
-    return Section(
-        {
-            "shape": list(cells.shape),
-            "cells": base64.b64encode(level.tobytes()).decode(),
-            "scale": scale,
-            "ranks": run.ranks,
-            "rankStep": rank_step,
-            "rowStep": row_step,
-            "iterations": reduction.iterations[::row_step].tolist(),
-            "slowest": [
-                [int(r), run.rank_table["hostname"].iloc[r],
-                 rounded(100 * slowest[r] / last.size, 3), rounded(own[r] / 1e3),
-                 rounded(100 * (own[r] / np.median(own) - 1), 3)]
-                for r in order if slowest[r]
-            ],
-        },
-        table,
-    )  # fmt: skip
-
-
-def _most_deviating(values: NDArray[Any], rank_step: int, row_step: int) -> NDArray[Any]:
-    ranks, rows = values.shape
-    up = np.maximum.reduceat(
-        np.maximum.reduceat(values, np.arange(0, ranks, rank_step), axis=0),
-        np.arange(0, rows, row_step), axis=1,
-    )  # fmt: skip
-    down = np.minimum.reduceat(
-        np.minimum.reduceat(values, np.arange(0, ranks, rank_step), axis=0),
-        np.arange(0, rows, row_step), axis=1,
-    )  # fmt: skip
-    return np.where(up >= -down, up, down)
 
 
 def iterations_section(run: RunFile, reduction: Reduction) -> Section:

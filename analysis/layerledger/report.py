@@ -25,12 +25,12 @@ from .page_data import (
     idle_section,
     iterations_section,
     ledger_section,
-    map_section,
     proof_section,
 )
 from .reductions import Reduction, counted_rows, reduce_run
 from .roofs import probe
 from .runfile import RunFile
+from .straggler_data import node_names, nodes_section, ranks_section
 from .timeline_data import timeline_section
 
 
@@ -143,12 +143,14 @@ def _sections(
     """In the page's order; without those that the file has no numbers for."""
     has_layers = reduction.layer_quantiles is not None
     has_activities = run_file.level != "off"
+    has_ranks, has_nodes = run_file.ranks > 1, len(node_names(run_file)) > 1
     makers: list[tuple[str, bool, Callable[[], Section]]] = [
         ("ledger", True, lambda: ledger_section(run_file, reduction)),
         ("layers", has_layers, lambda: layers_section(run_file, reduction)),
         ("distribution", has_layers, lambda: distribution_section(run_file, reduction)),
         ("timeline", has_layers, lambda: timeline_section(run_file, reduction)),
-        ("ranks", run_file.ranks > 1 and has_activities, lambda: map_section(run_file, reduction)),
+        ("nodes", has_nodes and has_activities, lambda: nodes_section(run_file, reduction)),
+        ("ranks", has_ranks and has_activities, lambda: ranks_section(run_file, reduction)),
         ("idle", has_activities, lambda: idle_section(run_file, reduction)),
         ("buckets", reduction.buckets is not None, lambda: buckets_section(run_file, reduction)),
         ("roofline", has_layers, lambda: roofline_section(run_file, reduction, roofs, origin)),

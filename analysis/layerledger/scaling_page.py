@@ -8,8 +8,9 @@ import math
 from .study import Study
 
 STYLE = """
+:root { color-scheme: light }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222 }
+       color: #222; background: #fff }
 h1 { font-size: 1.4rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd }

@@ -98,6 +98,8 @@ class Synthetic:
     level: str = "layer"
     per_rank_batch: int = 8
     ranks_per_host: int = 4
+    hosts: Sequence[str] | None = None
+    """[rank]; by default node0, node1, ... of `ranks_per_host` ranks each."""
     status: str = "complete"
     title: str = "synthetic"
     run_id: str = "00000000-0000-4000-8000-000000000000"
@@ -193,7 +195,7 @@ class Synthetic:
         count = len(self.layers)
         ranks = np.arange(self.ranks)
         described = {
-            "hostname": [f"node{r // self.ranks_per_host}" for r in ranks],
+            "hostname": list(self.hosts or (f"node{r // self.ranks_per_host}" for r in ranks)),
             "local_rank": ranks % self.ranks_per_host,
             "device_name": ["a CPU"] * self.ranks, "device_uuid": [""] * self.ranks,
             "threads": np.ones(self.ranks), "clock_offset": np.zeros(self.ranks),

@@ -1,4 +1,4 @@
-"""Intervals of scaling: Student's distribution, and whether they hold the truth as often as said."""
+"""Intervals of scaling: whether they hold the truth as often as they say."""
 
 import math
 

@@ -1,5 +1,6 @@
 """The command `report`: the page as a browser shows it, its data and its CSV files."""
 
+import base64
 import csv
 import json
 import re
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from layerledger.cli import main
+from layerledger.straggler_data import short_names
 from synthetic import ACTIVITIES, Synthetic
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -54,6 +56,11 @@ setTimeout(() => {
   }
   root.dataset.first = document.querySelector("#layer-table tbody td")?.textContent ?? "";
   document.querySelectorAll(".tools button").forEach((button) => button.click());
+  const choice = document.getElementById("node-choice");
+  if (choice) {
+    pickNode(1);
+    root.dataset.picked = choice.selectedOptions[0].textContent;
+  }
   root.dataset.after = root.dataset.state;
 }, 500);
 </script></body>"""
@@ -100,6 +107,9 @@ RUNS = {
     "512 ranks, 60 layers": Synthetic(
         ranks=512, iterations=30, layers=LAYERS, noise=0.03, slow={(77, "conv12"): 1.2}, buckets=6,
         layer_us=np.outer(200 + 37 * (np.arange(60) * 31 % 60), (1, 2.1, 0.05))),
+    "12 ranks on 3 nodes in turn": Synthetic(
+        ranks=12, iterations=700, noise=0.03,
+        hosts=[f"compute-{r % 3}.some-long-domain.example" for r in range(12)]),
     "level iteration": Synthetic(level="iteration"),
     "level off": Synthetic(level="off"),
 }
@@ -114,8 +124,9 @@ def test_a_browser_shows_it_whole(tmp_path, name, width):
     assert found["state"] == "ready", found
     assert found["after"] == "ready", found
     assert json.loads(found["wrong"]) == []
-    least = {"level iteration": 7, "level off": 4, "one rank": 9}.get(name, 11)
+    least = {"level iteration": 7, "level off": 4, "one rank": 9, "two ranks": 11}.get(name, 12)
     assert int(found["plots"]) >= least
+    assert found.get("picked") == {"12 ": "compute-1", "512": "node1"}.get(name[:3])
     if not name.startswith("level"):
         slowest = pd.read_csv(tmp_path / "out" / "run-csv" / "layers.csv")
         assert found["first"] == slowest.loc[slowest["total_ms"].idxmax(), "layer"]
@@ -229,9 +240,64 @@ def test_the_straggler_map_shows_who_and_when(tmp_path):
         arrays["iteration_time"][9, 2] *= 1.2
 
     page = report(tmp_path, Synthetic(ranks=3), change=stall)
-    table = pd.read_csv(tmp_path / "out" / "run-csv" / "ranks.csv", index_col="rank")
-    assert table.max(axis=1).idxmax() == 2 and table.max(axis=0).idxmax() == "iteration_9"
-    assert data_of(page)["sections"]["ranks"]["shape"] == [3, 18]
+    table = pd.read_csv(tmp_path / "out" / "run-csv" / "ranks.csv", index_col=["rank", "host"])
+    assert table.max(axis=1).idxmax() == (2, "node0")
+    assert table.max(axis=0).idxmax() == "iteration_9"
+    data = data_of(page)["sections"]
+    assert data["ranks"]["shape"] == [3, 18]
+    assert "nodes" not in data  # there is one
+    assert data["ranks"]["slowest"][0][:2] == [0, "node0"]  # the first of equals
+
+
+def cells_of(section):
+    """[line, column]: deviations as shares, from the page's data."""
+    levels = np.frombuffer(base64.b64decode(section["cells"]), np.int8)
+    return levels.reshape(section["shape"]) / 127 * section["scale"]
+
+
+def test_ranks_of_a_node_stand_together_and_nodes_have_a_map(tmp_path):
+    def stall(arrays):  # rank 4, on b, takes 30 % longer in iterations 9 and 10
+        arrays["iteration_time"][9:11, 4] *= 1.3
+
+    made = Synthetic(ranks=6, hosts=["a.x", "b.x", "c.x"] * 2)
+    data = data_of(report(tmp_path, made, change=stall))["sections"]
+    assert data["ranks"]["names"] == [0, 3, 1, 4, 2, 5]
+    assert data["ranks"]["nodes"] == data["nodes"]["names"] == ["a", "b", "c"]
+    assert data["ranks"]["node"] == [0, 0, 1, 1, 2, 2]
+    expected = np.zeros((3, 18))
+    own = 1860 + 20 + 5 + 8 + 2 + 1
+    expected[1, 7:9] = 0.3 * (own + 30) / own  # the whole iteration is longer
+    np.testing.assert_allclose(cells_of(data["nodes"]), expected, atol=0.01)
+    cells = cells_of(data["ranks"])
+    most = data["ranks"]["scale"]  # stronger colours there are none
+    np.testing.assert_allclose(cells[3], np.minimum(expected[1], most), atol=0.01)
+    np.testing.assert_allclose(cells[[0, 1, 2, 4, 5]], 0, atol=0.01)
+    folder = tmp_path / "out" / "run-csv"
+    nodes = pd.read_csv(folder / "nodes.csv", index_col="node")
+    assert list(nodes.index) == ["a.x", "b.x", "c.x"] and list(nodes["ranks"]) == [2, 2, 2]
+    np.testing.assert_allclose(nodes.drop(columns="ranks"), 1 + expected, atol=1e-4)
+    assert list(pd.read_csv(folder / "ranks.csv")["rank"]) == [0, 3, 1, 4, 2, 5]
+
+
+def test_hosts_that_differ_in_their_domains_keep_them():
+    assert short_names(["a.x", "b.x"]) == ["a", "b"]
+    assert short_names(["a.x", "a.y"]) == ["a.x", "a.y"]
+
+
+def test_a_long_run_of_many_ranks_keeps_its_stragglers(tmp_path):
+    """Cells are merged so that the page stays small, and what deviates most is what they show."""
+    def stall(arrays):
+        arrays["iteration_time"][777, 900] *= 1.5
+
+    made = Synthetic(ranks=1024, iterations=1000, layers=("fc1",), buckets=1, ranks_per_host=8)
+    page = report(tmp_path, made, change=stall)
+    assert page.stat().st_size < 3_000_000
+    section = data_of(page)["sections"]["ranks"]
+    cells = cells_of(section)
+    assert cells.shape[0] == 1024 and cells.shape[1] <= 512
+    at = np.unravel_index(np.argmax(cells), cells.shape)
+    assert section["names"][at[0]] == 900
+    assert section["iterations"][at[1]] <= 777 < section["iterations"][at[1]] + section["rowStep"]
 
 
 def test_the_timeline_is_on_one_clock(tmp_path):
