@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
-from .reductions import QUANTILES, Reduction, mean, quantiles
+from .reductions import EXPOSED, QUANTILES, Reduction, mean, quantiles
 from .runfile import RunFile
 
 SLOWER: Final = 0.05
@@ -29,6 +29,8 @@ INTERRUPT_US: Final = 500.0
 """Shorter gaps are what a system's interrupts and page faults make; longer ones are a problem."""
 SMALL_SHARE: Final = 0.001
 """Less than this share of an iteration is not worth a remark."""
+SMALL_US: Final = 10.0
+"""Neither are a few microseconds: caches and the placement of threads make them."""
 DEAR: Final = 0.005
 """So large a share, lost to one layer on one rank, is a problem."""
 MOST_NAMED: Final = 5
@@ -38,6 +40,8 @@ OUTLIER: Final = 1.5
 """An iteration that takes this many medians is an outlier."""
 STANDARD_ERRORS: Final = 5.0
 """A difference smaller than so many standard errors may be chance."""
+BATCHES: Final = (20, 10, 5)
+"""Into so many parts a run is cut to see how slowly its times fluctuate."""
 
 
 @dataclass(frozen=True)
@@ -190,37 +194,87 @@ def excess_over_others(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _standard_error(spread: NDArray[Any], rows: int) -> NDArray[Any]:
-    """[...]: of a median, from the quartiles of [quantile, ...], as for normal deviations."""
+    """[...]: of a median, from the quartiles of [quantile, ...], as for normal deviations.
+
+    As if iterations did not depend on each other: see `dependence`.
+    """
     quartiles = spread[QUANTILES.index(0.75)] - spread[QUANTILES.index(0.25)]
     return np.asarray(1.2533 * quartiles / 1.349 / np.sqrt(max(1, rows)))
+
+
+def dependence(series: NDArray[Any]) -> NDArray[Any]:
+    """[...]: how much larger standard errors are because iterations depend on their neighbours.
+
+    Of a series [row, ...]. The means of parts of the run vary more than they would if rows were
+    independent; outliers, which medians do not see, count no more than the 5th and 95th percentile.
+    At least 1.
+    """
+    rows = series.shape[0]
+    low, high = np.nanquantile(series, (0.05, 0.95), axis=0)
+    calm = np.clip(series, low, high)
+    factors = [np.ones(series.shape[1:])]
+    for count in BATCHES:
+        size = rows // count
+        if size >= 2:
+            parts = calm[: count * size].reshape(count, size, *series.shape[1:])
+            of_means = np.nanvar(np.nanmean(parts, axis=1), axis=0, ddof=1)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                factors.append(np.sqrt(of_means * size / np.nanvar(calm, axis=0)))
+    return np.asarray(np.fmax.reduce(factors))
 
 
 def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     if run.ranks < 2 or run.level == "off":  # then waiting is not told apart
         return
-    slow_ranks = []
     own = np.nanmedian(reduction.own, axis=0)
     errors = _standard_error(quantiles(reduction.own), reduction.rows.size)
-    errors = np.maximum(errors, np.nanmedian(errors))
+    errors = np.maximum(errors, np.nanmedian(errors)) * dependence(reduction.own)
     excess = excess_over_others(own)
+    is_slow = (excess > SLOWER) & (excess * own > STANDARD_ERRORS * errors)
     last = np.nanargmax(reduction.own, axis=1)
-    for rank in np.flatnonzero(excess > SLOWER):
-        if excess[rank] * own[rank] > STANDARD_ERRORS * errors[rank]:
-            slow_ranks.append(int(rank))
-    slow_ranks.sort(key=lambda rank: -excess[rank])
+    slow_nodes = _slow_nodes(run, is_slow)
+    for ranks in slow_nodes[:MOST_NAMED]:
+        rest = len(slow_nodes) - MOST_NAMED
+        yield Finding(
+            _weight_of(float(np.median(excess[ranks]))),
+            f"Host {run.rank_table['hostname'].iloc[ranks[0]]} is slow",
+            f"All of its {ranks.size} ranks are ({', '.join(map(str, ranks[:MOST_NAMED]))}"
+            f"{', ...' if ranks.size > MOST_NAMED else ''}): without all-reduce they take "
+            f"{time_text(float(np.median(own[ranks])))} an iteration, "
+            f"{100 * np.median(excess[ranks]):.1f} % more than the median of the other ranks. The "
+            f"slowest rank is there in {100 * np.mean(np.isin(last, ranks)):.0f} % of the "
+            "iterations."
+            + (f" {rest} more hosts are slow."
+               if rest > 0 and ranks is slow_nodes[MOST_NAMED - 1] else ""),
+        )  # fmt: skip
+    for ranks in slow_nodes:
+        is_slow[ranks] = False
+    slow_ranks = sorted(np.flatnonzero(is_slow).tolist(), key=lambda rank: -excess[rank])
     for rank in slow_ranks[:MOST_NAMED]:
         yield Finding(
-            "problem" if excess[rank] > MUCH_SLOWER else "notice",
+            _weight_of(float(excess[rank])),
             f"Rank {rank} is slow",
             f"Without all-reduce it takes {time_text(own[rank])} an iteration, "
             f"{100 * excess[rank]:.1f} % more than the median of the other ranks. It is on "
             f"{_host(run, rank)}, and the slowest in {100 * np.mean(last == rank):.0f} % of the "
             "iterations."
-            + (f" {len(slow_ranks) - MOST_NAMED} more ranks are as slow."
+            + (f" {len(slow_ranks) - MOST_NAMED} more ranks are slow."
                if len(slow_ranks) > MOST_NAMED and rank == slow_ranks[MOST_NAMED - 1] else ""),
         )  # fmt: skip
     if reduction.layer_quantiles is not None:
         yield from _slow_layers(run, reduction)
+
+
+def _weight_of(excess: float) -> str:
+    return "problem" if excess > MUCH_SLOWER else "notice"
+
+
+def _slow_nodes(run: RunFile, is_slow: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Ranks of those hosts of several on which all ranks, at least two, are slow."""
+    hosts = run.rank_table["hostname"].to_numpy()
+    names = list(dict.fromkeys(hosts[is_slow]))
+    nodes = [np.flatnonzero(hosts == name) for name in names]
+    return [ranks for ranks in nodes if 1 < ranks.size < run.ranks and is_slow[ranks].all()]
 
 
 def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
@@ -231,10 +285,12 @@ def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     )
     # Quartiles of few iterations scatter: an error below the other ranks' is not believed.
     errors = np.maximum(errors, np.nanmedian(errors, axis=0))
+    errors = errors * dependence(reduction.own)[:, None]
     excess = excess_over_others(medians)
     typical = float(np.nanmedian(reduction.slowest))
     lost = excess * medians / (1 + excess)  # over the others' median
-    is_slow = (excess > SLOWER) & (lost > STANDARD_ERRORS * errors) & (lost > SMALL_SHARE * typical)
+    least = max(SMALL_US, SMALL_SHARE * typical)
+    is_slow = (excess > SLOWER) & (lost > STANDARD_ERRORS * errors) & (lost > least)
     cells = np.argwhere(is_slow)
     cells = cells[np.argsort(-lost[tuple(cells.T)])]
     for i, (rank, layer) in enumerate(cells[:MOST_NAMED]):
@@ -245,7 +301,8 @@ def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
             f"{run.layers[layer]} is slow on rank {rank}",
             f"It takes {time_text(medians[rank, layer])} there, {100 * excess[rank, layer]:.1f} % "
             f"more than the median of the other ranks, and costs that rank "
-            f"{time_text(lost[rank, layer])} an iteration ({_host(run, rank)})."
+            f"{time_text(lost[rank, layer])}, {100 * lost[rank, layer] / typical:.2g} % of an "
+            f"iteration ({_host(run, rank)})."
             + (f" {rest} more layers are slow on some rank: layers-by-rank.csv has them all."
                if rest > 0 and i == MOST_NAMED - 1 else ""),
         )  # fmt: skip
@@ -290,23 +347,45 @@ def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
             _weight(transfer),
             "The all-reduce is exposed",
             f"allreduce_transfer takes {transfer:.1f} % of the iteration while no layer works "
-            f"({time_text(exposed)}); {time_text(hidden)} are hidden under layers.",
+            f"({time_text(exposed)}); {time_text(hidden)} are hidden under layers."
+            + _more_overlap(run),
         )
 
 
+def _more_overlap(run: RunFile) -> str:
+    if run.config.get("sync.overlap") == "false":
+        return " sync.overlap = true lets it begin under the backward pass."
+    if run.buckets == 1:
+        return (
+            " All gradients are one bucket, which is sent after the backward pass: a smaller "
+            "sync.bucket_mb lets the first begin earlier."
+        )
+    return " Larger batches per rank give it more work to hide under."
+
+
+_FASTER_INPUT: Final = {
+    "folder": "More data.workers help where cores are free; images that `layerledger pack` has "
+    "decoded need hardly any",
+    "packed": "Storage that is nearer, or free cores, would help",
+    "synthetic": "Making synthetic images takes a core: is one free?",
+}
 _CAUSES: Final = {
-    "input_wait": (
-        "Training is input-bound",
-        "the next batch was not ready. More data.workers may help",
-    ),
+    "input_wait": ("Training is input-bound", "the next batch was not ready"),
     "memcpy_h2d": ("Copies to the device are exposed", "no layer works while input is copied"),
     "memcpy_d2h": ("Copies to the host are exposed", "no layer works meanwhile"),
     "idle_launch": (
         "The device waits for the host",
         "work is not enqueued fast enough: larger batches help",
     ),
-    "idle_sync": ("Waking up after communication takes long", "before the update"),
-    "idle_other": ("Idle for other causes", "of a known but rare cause"),
+    "idle_sync": (
+        "Waking up after communication takes long",
+        "the gradients were there, and the training thread did not go on yet. It does where a core "
+        "is free for it: fewer ranks or threads per node, or nothing else running there",
+    ),
+    "idle_other": (
+        "Something else used the cores",
+        "the kernel had taken the processor from the training thread",
+    ),
     "measurement": ("Measurement takes long", "recorder, gather and commits"),
 }
 
@@ -316,12 +395,16 @@ def _idle(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
         limit = OVERHEAD_PERCENT if name == "measurement" else LARGE_SHARE_PERCENT
         if name in _CAUSES and percent > limit:
             title, why = _CAUSES[name]
+            if name == "input_wait":
+                advice = _FASTER_INPUT.get(run.config.get("data.source", ""), "")
+                why += f". {advice}" if advice else ""
             us = float(mean(reduction.activity[:, run.activities.index(name)]))
             lost = MEASUREMENT_LOST_PERCENT if name == "measurement" else LOST_SHARE_PERCENT
             yield Finding(
                 _weight(percent, lost),
                 title,
-                f"{name} takes {percent:.1f} % of the iteration ({time_text(us)}): {why}.",
+                f"{name} takes {percent:.1f} % of the iteration ({time_text(us)}): {why}"
+                + ("" if why.endswith("?") else "."),
             )
 
 
@@ -355,15 +438,16 @@ def _drift(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
     if slowest.size < 5 * FEW_ROWS // 2:
         return
     fifths = np.array_split(slowest, 5)
+    calm = np.concatenate([fifth - np.nanmedian(fifth) for fifth in fifths])  # without the drift
+    factor = float(dependence(calm))
     for part, where, advice in (
         (0, "first", "it may still warm up: more profile.warmup leaves that out"),
         (4, "last", "clocks or temperature may have changed"),
     ):
         others = np.concatenate([fifth for i, fifth in enumerate(fifths) if i != part])
         ratio = float(np.nanmedian(fifths[part]) / np.nanmedian(others)) - 1
-        low, high = np.nanquantile(fifths[part], (0.25, 0.75))
-        error = 1.2533 * (high - low) / 1.349 / np.sqrt(fifths[part].size)
-        if ratio > SLOWER and ratio * float(np.nanmedian(others)) > 3 * error:
+        error = factor * float(_standard_error(quantiles(fifths[part]), fifths[part].size))
+        if ratio > SLOWER and ratio * float(np.nanmedian(others)) > STANDARD_ERRORS * error:
             yield Finding(
                 "notice",
                 f"The {where} fifth of the run is slower",
@@ -379,17 +463,23 @@ def _outliers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     if not count:
         return
     row = int(np.nanargmax(slowest))
+    rank = int(np.nanargmax(reduction.own[row]))  # the others only wait for it
+    file_row = int(reduction.rows[row])
+    activity = run.read("activity_time", slice(file_row, file_row + 1))[0, rank]
     growth = {
-        name: float(reduction.activity_series[row, i] - np.median(reduction.activity_series[:, i]))
+        name: float(activity[i] - reduction.activity[rank, i])
         for i, name in enumerate(run.activities)
+        if run.level != "off" and name not in EXPOSED
     }
     if reduction.layers is not None and reduction.unaccounted is not None:
-        growth["layers"] = float(mean(reduction.layers[row]) - mean(reduction.layers))
-        growth["unaccounted"] = float(mean(reduction.unaccounted[row] - reduction.unaccounted))
-    cause = max(growth, key=lambda name: np.nan_to_num(growth[name]))
+        growth["the layers"] = float(reduction.layers[row, rank] - mean(reduction.layers[:, rank]))
+        usual = mean(reduction.unaccounted[:, rank])
+        growth["unaccounted time"] = float(reduction.unaccounted[row, rank] - usual)
+    cause = max(growth, key=lambda name: np.nan_to_num(growth[name]), default="")
     why = ""
-    if growth[cause] > 0.2 * (float(slowest[row]) - typical):
-        why = f": {cause} took {time_text(growth[cause])} more than usual (mean over ranks)"
+    others = slowest.size / max(1, slowest.size - 1)  # the means are of this iteration too
+    if cause and growth[cause] > 0.2 * (float(slowest[row]) - typical):
+        why = f": on rank {rank} {cause} took {time_text(others * growth[cause])} more than usual"
     yield Finding(
         "notice",
         f"{count} of {slowest.size} iterations take more than {OUTLIER} medians",

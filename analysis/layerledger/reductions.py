@@ -20,6 +20,8 @@ from .runfile import RunFile
 
 Floats = NDArray[np.float32]
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+EXPOSED: Final = ("allreduce_wait", "allreduce_transfer")
+"""Activities that are not a rank's own doing, or not its alone."""
 GROUP_BYTES: Final = 64 << 20
 """How much of an array is in memory at a time; a few copies of it are made."""
 
@@ -60,8 +62,6 @@ class Reduction:
     took by itself. Equals `iteration` at level `off`."""
     activity: Floats
     """[rank, activity]: means."""
-    activity_series: Floats
-    """[row, activity]: means over ranks."""
     activity_quantiles: Floats
     """[quantile, activity]: of the ranks' means."""
     allreduce_hidden: Floats
@@ -168,17 +168,11 @@ def _reduce(
     progress.advance(run.block_bytes("iteration_time"))
 
     activity_mean = np.full((run.ranks, len(run.activities)), np.nan, np.float32)
-    activity_sum = np.zeros((rows.size, len(run.activities)))
     own = iteration.copy()
-    exposed = [
-        i
-        for i, name in enumerate(run.activities)
-        if name in ("allreduce_wait", "allreduce_transfer")
-    ]
+    exposed = [i for i, name in enumerate(run.activities) if name in EXPOSED]
     for block in run.rank_blocks("activity_time", GROUP_BYTES):
         values = block.values[_as_slice(rows)]
         activity_mean[block.ranks] = mean(values, 0)
-        activity_sum += np.nansum(values, axis=1, dtype=np.float64)
         own[:, block.ranks] -= np.nan_to_num(values[:, :, exposed]).sum(axis=2)
         progress.advance(block.values.nbytes)
 
@@ -189,7 +183,6 @@ def _reduce(
         iteration=iteration,
         own=own,
         activity=activity_mean,
-        activity_series=(activity_sum / run.ranks).astype(np.float32),
         activity_quantiles=quantiles(activity_mean),
         allreduce_hidden=mean(matrix("allreduce_hidden"), 0),
         memcpy_hidden=mean(matrix("memcpy_hidden"), 0),

@@ -20,6 +20,8 @@ from .runfile import RunFile
 MOST_CELLS: Final = 1 << 19
 MOST_COLUMNS: Final = 512
 LEAST_COLUMNS: Final = 64
+LEAST_SCALE: Final = 0.05
+"""Of the strongest colours, so that the map of a calm run does not look wild."""
 MOST_NAMED: Final = 8
 
 
@@ -91,7 +93,7 @@ def _map(reduction: Reduction, own: NDArray[Any]) -> tuple[dict[str, Any], pd.Da
     columns = int(np.clip(MOST_CELLS // ratio.shape[0], LEAST_COLUMNS, MOST_COLUMNS))
     step = -(-ratio.shape[1] // columns)
     cells = _most_deviating(np.nan_to_num(ratio), step)
-    scale = float(np.clip(np.quantile(np.abs(cells), 0.99), 0.02, 1.0))
+    scale = float(np.clip(np.quantile(np.abs(cells), 0.99), LEAST_SCALE, 1.0))
     level = np.clip(np.rint(cells / scale * 127), -127, 127).astype(np.int8)
     data = {
         "shape": list(cells.shape),

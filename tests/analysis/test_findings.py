@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from layerledger import RunFile, RunFileWarning
-from layerledger.findings import excess_over_others, find, time_text
+from layerledger.findings import dependence, excess_over_others, find, time_text
 from layerledger.reductions import reduce_run
 from synthetic import Synthetic
 
@@ -38,6 +38,46 @@ def wait_free(arrays):
     arrays["activity_time"][:, :, 2] = 0
 
 
+def fluctuating(arrays):
+    """Each rank's layers take up to 20 % more or less for long parts of the run."""
+    rows, ranks = arrays["layer_time"].shape[:2]
+    random = np.random.default_rng(rows)
+    slow = np.zeros((rows, ranks))
+    slow[0] = random.standard_normal(ranks)
+    for row in range(1, rows):
+        slow[row] = 0.9 * slow[row - 1] + np.sqrt(1 - 0.9**2) * random.standard_normal(ranks)
+    more = (0.08 * slow)[:, :, None, None] * arrays["layer_time"]
+    arrays["layer_time"] += more
+    arrays["iteration_time"] += more.sum(axis=(2, 3))
+
+
+def test_slow_fluctuations_are_no_fault_of_a_rank(tmp_path, monkeypatch):
+    """Iterations that depend on each other tell less than as many that do not."""
+    def blamed():
+        return sum(any("is slow" in f.title for f in findings(
+            tmp_path, ranks=16, iterations=rows, noise=0.01, change=fluctuating))
+            for rows in range(200, 230))
+
+    assert blamed() <= 2  # of 30 runs
+    planted = {(3, layer): 1.4 for layer in ("conv1", "conv2", "fc1")}
+    found = findings(tmp_path, ranks=16, iterations=200, slow=planted, change=fluctuating)
+    assert "Rank 3 is slow" in [f.title for f in found]  # what is not chance is seen
+    monkeypatch.setattr("layerledger.findings.dependence",
+                        lambda series: np.ones(series.shape[1:]))
+    assert blamed() >= 8  # as if they were independent
+
+
+def test_dependence():
+    random = np.random.default_rng(1)
+    noise = random.standard_normal((400, 50))
+    assert np.median(dependence(noise)) < 1.5
+    slow = np.repeat(random.standard_normal((20, 50)), 20, axis=0)  # 20 rows are one
+    np.testing.assert_allclose(np.median(dependence(slow)), np.sqrt(20), rtol=0.25)
+    noise[7] *= 1000  # an outlier is none
+    assert np.median(dependence(noise)) < 1.5
+    assert (dependence(np.ones((400, 3))) == 1).all() and (dependence(np.ones((3, 3))) == 1).all()
+
+
 @pytest.mark.parametrize("ranks", [2, 3, 40])
 def test_a_layer_ten_percent_slower_on_one_rank(tmp_path, ranks):
     found = problems(tmp_path, ranks=ranks, slow={(1, "conv2"): 1.1})
@@ -53,6 +93,22 @@ def test_a_slow_rank_is_named_with_its_host(tmp_path):
     assert "host node1" in found["Rank 5 is slow"]
     assert "slowest in 100 % of the iterations" in found["Rank 5 is slow"]
     assert "rank 5, in 100 %" in found["Ranks wait for the slowest one"]
+
+
+def test_a_slow_node_is_one_finding(tmp_path):
+    slow = {(r, layer): 1.3 for r in range(8, 16) for layer in ("conv1", "conv2", "fc1")}
+    found = problems(tmp_path, ranks=64, ranks_per_host=8, slow=slow)
+    text = found["Host node1 is slow"]
+    assert "All of its 8 ranks are (8, 9, 10, 11, 12, ...)" in text and "in 100 % of the" in text
+    assert not [title for title in found if title.startswith("Rank 8")]
+    found = problems(tmp_path, ranks=4, ranks_per_host=4, slow={(1, "conv2"): 1.6})
+    assert "Rank 1 is slow" in found  # one host is no host among others
+
+
+def test_microseconds_are_not_worth_a_remark(tmp_path):
+    given = {"layer_us": [(20, 40, 1), (300, 600, 20), (300, 600, 20)], "ranks": 2, "noise": 0.001}
+    assert "conv1 is slow on rank 1" not in notices(tmp_path, slow={(1, "conv1"): 1.1}, **given)
+    assert "conv1 is slow on rank 1" in problems(tmp_path, slow={(1, "conv1"): 1.3}, **given)
 
 
 def test_a_gap_of_a_millisecond(tmp_path):
@@ -126,6 +182,34 @@ def test_an_outlier_is_explained(tmp_path):
     found = notices(tmp_path, change=stall)
     text = found["1 of 38 iterations take more than 1.5 medians"]
     assert "iteration 20" in text and "input_wait took 5.00\u00a0ms more" in text
+
+
+def test_an_outlier_is_the_doing_of_the_rank_that_the_others_wait_for(tmp_path):
+    def stall(arrays):
+        arrays["layer_time"][20, 2, 1, 0] += 5000
+        arrays["activity_time"][20, [0, 1, 3], 2] += 5000
+        arrays["iteration_time"][20] += 5000
+
+    text = notices(tmp_path, change=stall, ranks=4)["1 of 38 iterations take more than 1.5 medians"]
+    cause, took = text.split(": on ")[1].split(" took ")
+    assert cause == "rank 2 the layers"
+    assert float(took.split("\u00a0ms")[0]) == pytest.approx(5, abs=0.1)
+
+
+@pytest.mark.parametrize(("given", "advice"), [
+    ({"config": {"sync.overlap": "false"}}, "sync.overlap = true"),
+    ({"buckets": 1}, "smaller sync.bucket_mb"),
+    ({}, "Larger batches"),
+])
+def test_an_exposed_all_reduce_comes_with_advice_that_fits(tmp_path, given, advice):
+    assert advice in problems(tmp_path, transfer_us=500, **given)["The all-reduce is exposed"]
+
+
+@pytest.mark.parametrize(("source", "advice"), [("folder", "More data.workers help where cores"),
+                                                ("packed", "Storage that is nearer")])
+def test_slow_input_comes_with_advice_that_fits(tmp_path, source, advice):
+    found = problems(tmp_path, input_us=600, config={"data.source": source})
+    assert advice in found["Training is input-bound"]
 
 
 def test_divergence_is_a_problem(tmp_path):

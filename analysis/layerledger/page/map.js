@@ -130,13 +130,13 @@ function nodeMap(data) {
   });
   return [map.key, map.figure, element("h3", { style: "margin-top:1rem" }, "Most often with the slowest rank"), dataTable(
     [["node", true], ["ranks"], ["in % of iterations"], ["its slowest rank, ms"], ["against median node, %"]],
-    data.slowest.map((row) => row.map((value) => [value])))];
+    data.slowest.map(([node, ranks, ...numbers]) => [[node], [ranks, String(ranks)], ...numbers.map((value) => [value])]))];
 }
 
 function rankMap(data) {
   const several = data.nodes.length > 1;
   const map = heatMap("Each rank's own time in each iteration, against the median of all ranks", data, {
-    name: (line) => (several ? `${data.nodes[data.node[line]]} ${data.names[line]}` : String(data.names[line])),
+    name: (line) => (several ? `${data.nodes[data.node[line]]} \u00b7 ${data.names[line]}` : String(data.names[line])),
     group: (line) => data.node[line], axis: several ? "node and rank" : "rank",
     what: (lines) => {
       const ranks = lines.map((line) => data.names[line]);
