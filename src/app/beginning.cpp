@@ -11,6 +11,7 @@
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "provenance.hpp"
+#include "set_aside.hpp"
 
 namespace layerledger {
 namespace {
@@ -70,24 +71,6 @@ std::optional<RunIdentity> run_in(const std::string& run_file) {
         return identify_run(run_file);
     } catch (const Error&) {
         return {};
-    }
-}
-
-/// A run that was killed before its first checkpoint can only begin anew. Its records are kept.
-void set_aside(const std::string& run_file) {
-    const fs::path path(run_file);
-    for (int number = 1;; ++number) {
-        fs::path aside = path;
-        aside.replace_filename(
-            text(path.stem().string(), ".unfinished-", number, path.extension().string()));
-        if (!fs::exists(aside)) {
-            fs::rename(path, aside);
-            log::warning(text("'", run_file,
-                              "' is of a start that ended without a checkpoint; it "
-                              "is now '",
-                              aside.string(), "'"));
-            return;
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "beginning.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
@@ -13,6 +14,7 @@
 #include "layerledger/record/twin.hpp"
 #include "repetitions.hpp"
 #include "run_paths.hpp"
+#include "set_aside.hpp"
 
 namespace layerledger {
 namespace {
@@ -28,9 +30,40 @@ void write_tables(Communicator& world, const Experiment& experiment) {
     }
 }
 
-ExitCode train_with_tables(Communicator& world, const Experiment& experiment,
+bool is_complete(const std::string& run_file) {
+    try {
+        return identify_run(run_file).status == "complete";
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+/// Sees to what an earlier start left of this training. True where nothing is left to do.
+bool deal_with(Earlier earlier, const Experiment& experiment) {
+    const std::string path = run_file_path(experiment);
+    std::error_code failure;
+    if (earlier == Earlier::refuse || !fs::exists(path, failure)) {
+        return false;
+    }
+    if (is_complete(path)) {
+        if (earlier == Earlier::go_on) {
+            log::info(text("'", path, "' is complete: nothing is left to do"));
+            return true;
+        }
+        set_aside(path);
+    } else if (experiment.train.resume != "auto" ||
+               checkpoint_folder(experiment, path).files().empty()) {
+        set_aside(path);
+    }
+    return false;
+}
+
+ExitCode train_with_tables(Communicator& world, const Experiment& experiment, Earlier earlier,
                            const TrainOnce& train_once) {
-    const ExitCode code = train_once(experiment);
+    bool is_done = false;
+    world.agree_on_root([&] { is_done = deal_with(earlier, experiment); });
+    is_done = world.broadcast(static_cast<std::int64_t>(is_done)) != 0;
+    const ExitCode code = is_done ? ExitCode::ok : train_once(experiment);
     if (code == ExitCode::ok) {
         write_tables(world, experiment);
     }
@@ -63,16 +96,16 @@ void report_twin(const Experiment& profiled, const Experiment& unprofiled) {
     std::cout << std::flush;
 }
 
-ExitCode train_pair(Communicator& world, const Experiment& experiment,
+ExitCode train_pair(Communicator& world, const Experiment& experiment, Earlier earlier,
                     const TrainOnce& train_once) {
-    ExitCode code = train_with_tables(world, experiment, train_once);
+    ExitCode code = train_with_tables(world, experiment, earlier, train_once);
     if (!experiment.profile.twin || code != ExitCode::ok) {
         return code;
     }
     log::keep_for_file();
     log::info("once more with profiling off (profile.twin)");
     const Experiment twin = twin_of(experiment);
-    code = train_with_tables(world, twin, train_once);
+    code = train_with_tables(world, twin, earlier, train_once);
     if (code == ExitCode::ok) {
         world.agree_on_root([&] { report_twin(experiment, twin); });
         write_tables(world, experiment);  // experiment.csv has the comparison
@@ -98,10 +131,10 @@ void refuse_old_tables(const Experiment& experiment) {
 
 ExitCode run_experiment(Communicator& world, const Experiment& experiment,
                         const TrainOnce& train_once) {
-    const TrainOnce train = [&](const Experiment& one) {
-        return train_pair(world, one, train_once);
+    const TrainRepetition train = [&](const Experiment& one, Earlier earlier) {
+        return train_pair(world, one, earlier, train_once);
     };
-    return experiment.experiment.repetitions == 1 ? train(experiment)
+    return experiment.experiment.repetitions == 1 ? train(experiment, Earlier::refuse)
                                                   : run_repetitions(world, experiment, train);
 }
 

@@ -5,11 +5,17 @@
 //   profile.twin       the same once more in unprofiled/ beside each run file
 #pragma once
 
-#include <string>
+#include <functional>
 
-#include "repetitions.hpp"
+#include "layerledger/base/error.hpp"
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/config/experiment.hpp"
 
 namespace layerledger {
+
+/// Trains and leaves a run file at `run_file_path`. Collective; throws AgreedError where all ranks
+/// know of a failure.
+using TrainOnce = std::function<ExitCode(const Experiment&)>;
 
 /// Throws Error{cannot_create} where output.csv would replace tables that output.overwrite keeps.
 void refuse_old_tables(const Experiment& experiment);

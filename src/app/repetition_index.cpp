@@ -6,6 +6,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "command_line.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/csv.hpp"
 #include "layerledger/base/log.hpp"
@@ -22,6 +23,7 @@ void add_row(CsvText& csv, std::size_t number, const Repetition& repetition) {
     csv.text(has_ended ? text(static_cast<int>(repetition.code)) : std::string());
     csv.fixed(repetition.iteration_ms, 6).fixed(repetition.images_per_second, 3);
     csv.number(repetition.validation_top1).fixed(repetition.seconds, 3);
+    csv.text(repetition.reason);
     csv.end_row();
 }
 
@@ -35,15 +37,8 @@ double number_in(const std::string& field) {
 }
 
 Repetition parse_row(const std::string& line) {
-    constexpr std::size_t columns = 9;
-    std::vector<std::string> fields(1);
-    for (const char c : line) {
-        if (c == ',') {
-            fields.emplace_back();
-        } else {
-            fields.back() += c;
-        }
-    }
+    constexpr std::size_t columns = 10;
+    const std::vector<std::string> fields = csv_fields(line);
     LL_VALIDATE(fields.size() == columns, ExitCode::bad_data, text("'", line, "' is no row"));
     Repetition repetition;
     const std::string& seed = fields[1];
@@ -56,6 +51,7 @@ Repetition parse_row(const std::string& line) {
     repetition.images_per_second = number_in(fields[6]);
     repetition.validation_top1 = number_in(fields[7]);
     repetition.seconds = number_in(fields[8]);
+    repetition.reason = fields[9];
     return repetition;
 }
 
@@ -74,8 +70,9 @@ std::vector<Repetition> parse_index(const std::string& text) {
 
 std::string index_text(const std::vector<Repetition>& repetitions) {
     CsvText csv;
-    for (const char* column : {"repetition", "seed", "directory", "status", "exit_code",
-                               "iteration_ms", "images_per_s", "validation_top1", "seconds"}) {
+    for (const char* column :
+         {"repetition", "seed", "directory", "status", "exit_code", "iteration_ms", "images_per_s",
+          "validation_top1", "seconds", "reason"}) {
         csv.text(column);
     }
     csv.end_row();
@@ -92,11 +89,12 @@ void write_index(const std::string& path, const std::vector<Repetition>& repetit
 }
 
 void mark_repetition_failed(const std::string& path, const Repetition& repetition,
-                            std::size_t number, ExitCode code) noexcept {
+                            std::size_t number, const Error& error) noexcept {
     try {
         Repetition failed = repetition;
         failed.status = "failed";
-        failed.code = code;
+        failed.code = error.code();
+        failed.reason = one_line(error.what());
         CsvText row;
         add_row(row, number, failed);
         const std::string begin = text(number + 1, ",");
@@ -111,8 +109,8 @@ void mark_repetition_failed(const std::string& path, const Repetition& repetitio
             file.write(changed);
             file.commit();
         }
-    } catch (const std::exception& error) {
-        log::warning(text("cannot mark a repetition as failed (", error.what(), ")"));
+    } catch (const std::exception& problem) {
+        log::warning(text("cannot mark a repetition as failed (", problem.what(), ")"));
     }
 }
 

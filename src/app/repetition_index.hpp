@@ -20,6 +20,7 @@ struct Repetition {
     double images_per_second = std::numeric_limits<double>::quiet_NaN();
     double validation_top1 = std::numeric_limits<double>::quiet_NaN();
     double seconds = std::numeric_limits<double>::quiet_NaN();
+    std::string reason{};  ///< why it failed, in one line
 };
 
 /// The rows as text, numbered from 1. The exit code is empty until a repetition has ended.
@@ -34,6 +35,6 @@ void write_index(const std::string& path, const std::vector<Repetition>& repetit
 /// For a rank that did not write the index, when the job is about to end: says "failed" of the
 /// repetition, counted from 0, that the index calls running. Never throws.
 void mark_repetition_failed(const std::string& path, const Repetition& repetition,
-                            std::size_t number, ExitCode code) noexcept;
+                            std::size_t number, const Error& error) noexcept;
 
 }  // namespace layerledger

@@ -56,7 +56,7 @@ public:
         }
     }
 
-    [[nodiscard]] ExitCode run(const TrainOnce& train);
+    [[nodiscard]] ExitCode run(const TrainRepetition& train);
 
 private:
     void begin_index();
@@ -64,7 +64,7 @@ private:
     void go_on_with(const std::string& earlier);
     void update_index();
     [[nodiscard]] Experiment experiment_of(std::size_t number) const;
-    [[nodiscard]] ExitCode run_one(std::size_t number, const TrainOnce& train);
+    [[nodiscard]] ExitCode run_one(std::size_t number, const TrainRepetition& train);
     void remove_index() const;
     void finish(Repetition& repetition, ExitCode code, const std::string& run_file) const;
 
@@ -165,25 +165,29 @@ void Repetitions::finish(Repetition& repetition, ExitCode code, const std::strin
     });
 }
 
-ExitCode Repetitions::run_one(std::size_t number, const TrainOnce& train) {
+ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) {
     const std::string name = text("repetition ", number + 1, " of ", repetitions_.size());
     Repetition& repetition = repetitions_[number];
     const Experiment one = experiment_of(number);
-    const std::string run_file = run_file_path(one);
-    const std::int64_t written_before = time_of_writing(run_file);
+    const std::string log_file = log_path(one);
+    const std::int64_t written_before = time_of_writing(log_file);
+    const Earlier earlier = is_new_                         ? Earlier::refuse
+                            : repetition.status == "failed" ? Earlier::repeat
+                                                            : Earlier::go_on;
     const auto begun = std::chrono::steady_clock::now();
     log::keep_for_file();
     if (world_.is_root()) {
         log::info(text(name, ", seed ", repetition.seed));
     }
     repetition.status = "running";
+    repetition.reason.clear();
     update_index();
     ExitCode code = ExitCode::ok;
     try {
-        code = train(one);
+        code = train(one, earlier);
     } catch (const AgreedError& error) {
-        const bool has_begun =
-            world_.broadcast(time_of_writing(run_file)) != world_.broadcast(written_before);
+        const bool has_begun =  // then its log was opened
+            world_.broadcast(time_of_writing(log_file)) != world_.broadcast(written_before);
         if (number == 0 && is_new_ && !has_begun) {
             remove_index();
             throw;  // what is wrong with the first before it begins is wrong with all
@@ -192,21 +196,22 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainOnce& train) {
             log::error(text(name, " failed: ", one_line(error.what())));
         }
         code = error.code();
+        repetition.reason = one_line(error.what());
     } catch (const Error& error) {
-        mark_repetition_failed(index_, repetition, number, error.code());
+        mark_repetition_failed(index_, repetition, number, error);
         throw;
-    } catch (...) {
-        mark_repetition_failed(index_, repetition, number, ExitCode::internal);
+    } catch (const std::exception& error) {
+        mark_repetition_failed(index_, repetition, number, {ExitCode::internal, error.what()});
         throw;
     }
     repetition.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    finish(repetition, code, run_file);
+    finish(repetition, code, run_file_path(one));
     update_index();
     return code;
 }
 
-ExitCode Repetitions::run(const TrainOnce& train) {
+ExitCode Repetitions::run(const TrainRepetition& train) {
     begin_index();
     ExitCode first_failure = ExitCode::ok;
     std::size_t failures = 0;
@@ -238,7 +243,7 @@ ExitCode Repetitions::run(const TrainOnce& train) {
 }  // namespace
 
 ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
-                         const TrainOnce& train) {
+                         const TrainRepetition& train) {
     return Repetitions(world, experiment).run(train);
 }
 

@@ -9,18 +9,26 @@
 
 namespace layerledger {
 
-/// Trains and leaves a run file at `run_file_path`. Collective; throws AgreedError where all ranks
-/// know of a failure.
-using TrainOnce = std::function<ExitCode(const Experiment&)>;
+/// How a repetition deals with run files that are there.
+enum class Earlier : unsigned char {
+    refuse,
+    go_on,   ///< a complete training is kept, an unfinished one resumes or is set aside
+    repeat,  ///< what failed resumes or is set aside
+};
+
+/// Trains one repetition. Collective; throws AgreedError where all ranks know of a failure.
+using TrainRepetition = std::function<ExitCode(const Experiment&, Earlier)>;
 
 /// Collective. Repetition r, counted from 1, has the seed experiment.seed + r - 1 and the folder
 /// output.directory/NAME/repetition-r; output.directory/NAME/index.csv says how each one is. One
 /// that fails with an error that all ranks know of is marked there, and the rest go on; the exit
 /// code is then that of the first that failed. An error that one rank alone knows of ends the job,
-/// and an interruption on request the experiment: the index says how far it came. Where there is an
-/// index already, the experiment goes on with what is not complete, unless output.overwrite begins
-/// anew.
+/// and an interruption on request the experiment: the index says how far it came.
+///
+/// Where there is an index already, the experiment goes on with what is not complete, unless
+/// output.overwrite begins anew. A training that was cut off resumes where train.resume is auto and
+/// there are checkpoints; else it begins anew, and what it left is set aside.
 [[nodiscard]] ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
-                                       const TrainOnce& train);
+                                       const TrainRepetition& train);
 
 }  // namespace layerledger

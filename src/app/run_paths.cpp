@@ -23,6 +23,10 @@ std::string run_file_path(const Experiment& experiment) {
         .string();
 }
 
+std::string lock_path(const Experiment& experiment) {
+    return std::filesystem::path(run_file_path(experiment)).replace_extension(".lock").string();
+}
+
 std::string log_path(const Experiment& experiment) {
     return std::filesystem::path(run_file_path(experiment)).replace_extension(".log").string();
 }

@@ -12,6 +12,8 @@ namespace layerledger {
 void require_run_file_name(const Experiment& experiment);
 
 [[nodiscard]] std::string run_file_path(const Experiment& experiment);
+/// Held by the start that writes the run, or the repetitions of it.
+[[nodiscard]] std::string lock_path(const Experiment& experiment);
 /// Beside the run file, with the same name.
 [[nodiscard]] std::string log_path(const Experiment& experiment);
 

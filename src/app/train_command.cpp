@@ -19,6 +19,7 @@
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "mpi_command.hpp"
+#include "output_lock.hpp"
 #include "process_memory.hpp"
 #include "progress.hpp"
 #include "run_paths.hpp"
@@ -285,7 +286,12 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     const TrainOnce once = [&](const Experiment& one) {
         return train_once(world, one, dry_run, command_line);
     };
-    return dry_run ? once(*experiment) : run_experiment(world, *experiment, once);
+    if (dry_run) {
+        return once(*experiment);
+    }
+    std::optional<OutputLock> lock;
+    world.agree_on_root([&] { lock.emplace(lock_path(*experiment)); });
+    return run_experiment(world, *experiment, once);
 }
 
 }  // namespace

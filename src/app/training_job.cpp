@@ -2,10 +2,25 @@
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "run_paths.hpp"
 #include "run_setup.hpp"
 #include "stage_data.hpp"
 
 namespace layerledger {
+namespace {
+
+/// Where a training has its images from.
+std::string images_of(const TrainingJob& job) {
+    const DataSettings& data = job.experiment.data;
+    if (data.source == DataSource::synthetic) {
+        return "synthetic";
+    }
+    return text(data.source == DataSource::packed ? "packed" : "folder", " '", job.images.root,
+                "', ", job.images.train.size(), " for training, ", job.images.val.size(),
+                " for validation");
+}
+
+}  // namespace
 
 TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool dry_run) {
     TrainingJob job;
@@ -38,6 +53,7 @@ void announce(const TrainingJob& job, const Communicator& world) {
                    " M parameters; ", world.size(), world.size() == 1 ? " rank" : " ranks", " x ",
                    job.options.compile.batch, " images on ", job.backend->info().name, "; ",
                    job.options.iterations, " iterations"));
+    log::info(text("images: ", images_of(job), "; output: '", run_file_path(job.experiment), "'"));
     if (job.experiment.device.backend == BackendChoice::automatic) {
         log::info(text("device.backend=auto chose ", job.backend->info().backend));
     }

@@ -19,7 +19,7 @@ namespace layerledger {
 struct TrainingJob {
     Experiment experiment;
     RankMap rank;
-    bool data_is_here = true;              ///< false: images are to be staged, and nothing else is set up
+    bool data_is_here = true;  ///< false: images are to be staged, and nothing else is set up
     std::optional<StagingRecord> staging;  ///< nothing where data.remote is not set
     ImageIndex images;
     std::optional<Network> network;
@@ -28,11 +28,12 @@ struct TrainingJob {
     TrainerOptions options;
 };
 
-/// Collective. Throws AgreedError for what cannot be trained here. With `dry_run` no image is moved.
+/// Collective. Throws AgreedError for what cannot be trained here. With `dry_run` no image is
+/// moved.
 [[nodiscard]] TrainingJob set_up(const Communicator& world, const Experiment& experiment,
                                  bool dry_run);
 
-/// One line on what is about to be trained, and where.
+/// What is about to be trained, where, on which images and with which output.
 void announce(const TrainingJob& job, const Communicator& world);
 
 }  // namespace layerledger

@@ -129,4 +129,21 @@ void CsvText::end_row() {
     is_first_ = true;
 }
 
+std::vector<std::string> csv_fields(std::string_view row) {
+    std::vector<std::string> fields(1);
+    bool is_quoted = false;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        const bool is_doubled = is_quoted && row.substr(i).starts_with("\"\"");
+        if (row[i] == '"' && !is_doubled) {
+            is_quoted = !is_quoted;
+        } else if (row[i] == ',' && !is_quoted) {
+            fields.emplace_back();
+        } else {
+            fields.back() += row[i];
+            i += is_doubled ? 1 : 0;
+        }
+    }
+    return fields;
+}
+
 }  // namespace layerledger

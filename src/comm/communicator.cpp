@@ -327,13 +327,17 @@ void Communicator::agree(const std::function<void()>& step) const {
     if (first == nobody) {
         return;
     }
+    const bool is_first = failure && first == rank_;
     const std::int64_t code =
-        all_reduce_max(failure && first == rank_ ? static_cast<std::int64_t>(failure->code()) : 0);
-    if (failure && first == rank_) {
+        all_reduce_max(is_first ? static_cast<std::int64_t>(failure->code()) : 0);
+    const std::vector<std::string> whats = gather(is_first ? failure->what() : std::string());
+    if (is_first) {
         throw AgreedError(*failure, /*met_here=*/true);
     }
-    throw AgreedError(Error(static_cast<ExitCode>(code), text("rank ", first, " failed")),
-                      /*met_here=*/false);
+    const std::string reason =
+        is_root() ? text("rank ", first, ": ", whats[static_cast<std::size_t>(first)])
+                  : text("rank ", first, " failed");
+    throw AgreedError(Error(static_cast<ExitCode>(code), reason), /*met_here=*/false);
 }
 
 void Communicator::agree_on_root(const std::function<void()>& step) const {

@@ -5,7 +5,7 @@
 namespace layerledger {
 
 GradientSynchronizer::GradientSynchronizer(Collective& collective, MarkSource& marks,
-                                           Recorder& recorder, DeviceSpan gradients,
+                                           Recorder& recorder, Buffer& gradients,
                                            std::vector<Bucket> buckets)
     : collective_(collective),
       marks_(marks),
@@ -15,20 +15,41 @@ GradientSynchronizer::GradientSynchronizer(Collective& collective, MarkSource& m
 
 void GradientSynchronizer::gradients_ready(LayerId layer) {
     for (; next_ < buckets_.size() && buckets_[next_].last_layer() == layer; ++next_) {
-        const Bucket& bucket = buckets_[next_];
-        BucketSpan& span = recorder_.bucket(bucket.id);
-        span.ready = marks_.mark();
-        // Waking the communication stream may cost the compute stream its turn.
-        const auto launching = recorder_.activity(Activity::idle_launch);
-        collective_.start(bucket.id, gradients_.subspan(bucket.slice.offset, bucket.slice.size),
-                          span);
+        start(buckets_[next_]);
     }
 }
 
-void GradientSynchronizer::join() {
+void GradientSynchronizer::start(const Bucket& bucket) {
+    BucketSpan& span = recorder_.bucket(bucket.id);
+    span.ready = marks_.mark();
+    // Waking the communication stream may cost the compute stream its turn.
+    const auto launching = recorder_.activity(Activity::idle_launch);
+    const std::size_t vote = bucket.id == buckets_.back().id ? vote_floats : 0;
+    collective_.start(
+        bucket.id, gradients_.span().subspan(bucket.slice.offset, bucket.slice.size + vote), span);
+}
+
+bool GradientSynchronizer::give_up() {
+    if (next_ == buckets_.size()) {
+        return false;
+    }
+    const float vote = 1;
+    gradients_.upload(buckets_.back().slice.end(), {&vote, vote_floats});
+    for (; next_ < buckets_.size(); ++next_) {
+        start(buckets_[next_]);
+    }
+    return true;
+}
+
+bool GradientSynchronizer::join() {
     LL_EXPECT(next_ == buckets_.size());
     collective_.join();
     next_ = 0;
+    float votes = 0;
+    if (!buckets_.empty()) {
+        gradients_.download(buckets_.back().slice.end(), {&votes, vote_floats});
+    }
+    return votes == 0;
 }
 
 }  // namespace layerledger

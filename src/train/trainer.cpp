@@ -1,6 +1,7 @@
 #include "layerledger/train/trainer.hpp"
 
 #include <ctime>
+#include <exception>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/train/initialization.hpp"
@@ -39,8 +40,8 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
       ops_(backend.compile(network, options.compile, recorder_)),
       arena_(plan_arena(network, ops_->parameter_storage())),
       parameters_(backend.allocate(arena_.size)),
-      gradients_(backend.allocate(arena_.size)),
-      synchronizer_(collective, backend.marks(), recorder_, gradients_->span(),
+      gradients_(backend.allocate(arena_.size + GradientSynchronizer::vote_floats)),
+      synchronizer_(collective, backend.marks(), recorder_, *gradients_,
                     plan_buckets(arena_, options.bucket_floats)),
       optimizer_(backend, arena_, parameters_->span(), gradients_->span(), options.optimizer),
       metrics_(static_cast<std::size_t>(backend.marks().latency()) + 2) {
@@ -120,17 +121,51 @@ void Trainer::restore(const TrainerState& state) {
 }
 
 /// One iteration: forward, backward with the all-reduce of each bucket as its gradients appear, and
-/// the update.
+/// the update. What fails on one rank before the update, all ranks know of behind the all-reduce.
 void Trainer::iterate(std::int64_t iteration) {
+    std::exception_ptr failure;
+    try {
+        load_batch();
+        compute_gradients();
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+        if (!synchronizer_.give_up()) {
+            throw;
+        }
+    }
+    bool all_went_well = false;
+    {
+        const auto joining = recorder_.join();
+        all_went_well = synchronizer_.join();
+    }
+    if (!all_went_well) {
+        world_.agree([&] {
+            if (failure) {
+                std::rethrow_exception(failure);
+            }
+        });
+    }
+    for (const Layer& layer : network_.layers()) {
+        const auto computing = recorder_.layer(layer.id, Phase::update);
+        optimizer_.update(layer.id, options_.learning_rate.at(iteration));
+    }
+    {
+        const auto copying = recorder_.activity(Activity::memcpy_d2h);
+        metrics_[static_cast<std::size_t>(iteration) % metrics_.size()] = ops_->metrics();
+    }
+}
+
+void Trainer::load_batch() {
     const HostBatch* batch = nullptr;
     {
         const auto waiting = recorder_.activity(Activity::input_wait);
         batch = &source_.next();
     }
-    {
-        const auto copying = recorder_.activity(Activity::memcpy_h2d);
-        ops_->load(*batch);
-    }
+    const auto copying = recorder_.activity(Activity::memcpy_h2d);
+    ops_->load(*batch);
+}
+
+void Trainer::compute_gradients() {
     const std::span<const Layer> layers = network_.layers();
     for (const Layer& layer : layers) {
         const auto computing = recorder_.layer(layer.id, Phase::forward);
@@ -142,18 +177,6 @@ void Trainer::iterate(std::int64_t iteration) {
             ops_->backward(layer->id);
         }
         synchronizer_.gradients_ready(layer->id);
-    }
-    {
-        const auto joining = recorder_.join();
-        synchronizer_.join();
-    }
-    for (const Layer& layer : layers) {
-        const auto computing = recorder_.layer(layer.id, Phase::update);
-        optimizer_.update(layer.id, options_.learning_rate.at(iteration));
-    }
-    {
-        const auto copying = recorder_.activity(Activity::memcpy_d2h);
-        metrics_[static_cast<std::size_t>(iteration) % metrics_.size()] = ops_->metrics();
     }
 }
 

@@ -76,6 +76,8 @@ TEST(Communicator, AgreeingToFailReachesAllAndIsSaidOnce) {
         EXPECT_EQ(error.code(), ExitCode::bad_data);
         if (said_here) {
             EXPECT_STREQ(error.what(), "a bad file");
+        } else if (world.is_root()) {  // which keeps account of what went wrong
+            EXPECT_EQ(error.what(), "rank " + std::to_string(culprit) + ": a bad file");
         }
     }
     EXPECT_EQ(world.all_reduce_sum(std::int64_t{said_here}), 1);

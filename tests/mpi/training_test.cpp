@@ -154,6 +154,26 @@ private:
     std::optional<Trainer> trainer_;
 };
 
+/// One rank's batches end after so many.
+class EndingSource final : public BatchSource {
+public:
+    EndingSource(std::unique_ptr<BatchSource> source, std::int64_t batches)
+        : source_(std::move(source)), left_(batches) {}
+    const HostBatch& next() override {
+        if (left_-- == 0) {
+            throw Error(ExitCode::bad_data, "a bad image");
+        }
+        return source_->next();
+    }
+    void seek(std::int64_t batch) override { source_->seek(batch); }
+    std::int64_t iterations_per_epoch() const noexcept override { return 0; }
+    std::int64_t skipped() const noexcept override { return 0; }
+
+private:
+    std::unique_ptr<BatchSource> source_;
+    std::int64_t left_;
+};
+
 double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
     double difference = 0;
     double norm = 0;
@@ -173,6 +193,35 @@ TEST(Training, ManyRanksEqualOneRankWithTheWholeBatch) {
         EXPECT_LE(relative_difference(together.parameters(), single.parameters()), 1e-5)
             << "overlap " << overlap;
     }
+}
+
+TEST(Training, WhatOneRankCannotDoAllRanksKnowOfAndMayTrainAgain) {
+    const Communicator world = Communicator::world();
+    const int victim = world.size() - 1;
+    const Network network = make_network("lenet5", {.classes = 10});
+    for (const bool overlap : {true, false}) {
+        const auto backend = cpu::make_backend({.threads = 1}, RankMap{});
+        const auto collective = cpu::make_collective(world, {.overlap = overlap});
+        EndingSource source(make_synthetic_source(network.input(), network.classes(), 4,
+                                                  {world.rank(), world.size()}, 5),
+                            world.rank() == victim ? 3 : 1'000'000);
+        TrainerOptions options;
+        options.iterations = 8;
+        options.bucket_floats = 4096;
+        options.compile.batch = 4;
+        Trainer trainer(network, *backend, *collective, world, source, options);
+        Accounts accounts;
+        try {
+            trainer.run(accounts);
+            FAIL() << "trained on no batch";
+        } catch (const AgreedError& error) {
+            EXPECT_EQ(error.code(), ExitCode::bad_data);
+            EXPECT_EQ(error.met_here(), world.rank() == victim);
+        }
+        EXPECT_EQ(trainer.iterations_done(), 3);
+    }
+    TrainedRun again(world, {.iterations = 5});
+    EXPECT_EQ(again.accounts.losses.size(), 5U);
 }
 
 TEST(Training, TheSameSeedGivesTheSameBits) {

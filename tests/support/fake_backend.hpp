@@ -1,6 +1,7 @@
 // A backend that computes nothing and writes down what it is asked for, in order.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,12 @@ class FakeBuffer final : public Buffer {
 public:
     explicit FakeBuffer(std::size_t floats) : values_(floats, 0.0F) {}
     DeviceSpan span() noexcept override { return {values_.data(), values_.size()}; }
-    void upload(std::size_t, std::span<const float>) override {}
-    void download(std::size_t, std::span<float>) const override {}
+    void upload(std::size_t offset, std::span<const float> host) override {
+        std::copy(host.begin(), host.end(), values_.data() + offset);
+    }
+    void download(std::size_t offset, std::span<float> host) const override {
+        std::copy_n(values_.data() + offset, host.size(), host.begin());
+    }
 
 private:
     std::vector<float> values_;

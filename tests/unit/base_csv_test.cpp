@@ -64,6 +64,16 @@ TEST(CsvText, ThousandthsLoseNothing) {
     }
 }
 
+TEST(CsvText, ReadsBack) {
+    const std::vector<std::string> fields{"a", "", "b, \"c\"", "\"\"", ",", "", "d"};
+    CsvText row;
+    for (const std::string& field : fields) {
+        row.text(field);
+    }
+    EXPECT_EQ(csv_fields(row.str()), fields);
+    EXPECT_EQ(csv_fields(""), std::vector<std::string>{""});
+}
+
 TEST(CsvText, IgnoresTheLocale) {
     if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) {
         GTEST_SKIP() << "no German locale here";

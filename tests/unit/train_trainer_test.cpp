@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "layerledger/train/trainer.hpp"
 #include "support/fake_backend.hpp"
@@ -57,7 +59,45 @@ TEST(Trainer, ReducesABucketWhenItsLastGradientExistsAndUpdatesAfterTheJoin) {
     bench.run();
     EXPECT_THAT(bench.backend.journal,
                 ElementsAre("load", "forward0", "forward1", "backward1", "reduce0:48", "backward0",
-                            "reduce1:48", "reduce2:16", "join", "update64", "update48"));
+                            "reduce1:48", "reduce2:17", "join", "update64", "update48"));
+}
+
+/// Its batches end after so many.
+class EndingSource final : public BatchSource {
+public:
+    explicit EndingSource(int batches) : left_(batches) {}
+    const HostBatch& next() override {
+        if (left_-- == 0) {
+            throw Error(ExitCode::bad_data, "a bad image");
+        }
+        return batch_;
+    }
+    void seek(std::int64_t) override {}
+    std::int64_t iterations_per_epoch() const noexcept override { return 0; }
+    std::int64_t skipped() const noexcept override { return 0; }
+
+private:
+    int left_;
+    HostBatch batch_;
+};
+
+TEST(Trainer, ARankWithoutGradientsStillTakesPartInEverySumAndUpdatesNothing) {
+    Bench bench;
+    EndingSource source(1);
+    Trainer trainer(bench.network, bench.backend, bench.collective, bench.world, source,
+                    bench.options);
+    try {
+        trainer.run(bench.observer);
+        FAIL() << "trained on no batch";
+    } catch (const AgreedError& error) {
+        EXPECT_EQ(error.code(), ExitCode::bad_data);
+        EXPECT_STREQ(error.what(), "a bad image");
+        EXPECT_TRUE(error.met_here());
+    }
+    EXPECT_EQ(trainer.iterations_done(), 1);
+    const auto update = std::ranges::find(bench.backend.journal, "update48");
+    EXPECT_THAT(std::vector<std::string>(update + 1, bench.backend.journal.end()),
+                ElementsAre("reduce0:48", "reduce1:48", "reduce2:17", "join"));
 }
 
 TEST(Trainer, ReportsEveryIterationOnceInOrder) {

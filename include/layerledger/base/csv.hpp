@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace layerledger {
 
@@ -34,5 +35,8 @@ private:
     std::string text_;
     bool is_first_ = true;
 };
+
+/// The fields of one row that `CsvText` wrote; none of them may hold an end of line.
+[[nodiscard]] std::vector<std::string> csv_fields(std::string_view row);
 
 }  // namespace layerledger

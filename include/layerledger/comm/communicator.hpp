@@ -104,8 +104,8 @@ public:
     [[nodiscard]] bool is_same_on_all_ranks(std::uint64_t digest) const;
 
     /// Runs `step` on every rank and lets no rank go on unless all succeeded: else every rank
-    /// throws an AgreedError with the code of the lowest rank whose step threw, and that rank its
-    /// message.
+    /// throws an AgreedError with the code of the lowest rank whose step threw, and that rank
+    /// and rank 0 its message.
     void agree(const std::function<void()>& step) const;
     /// The same with `step` run on rank 0 only.
     void agree_on_root(const std::function<void()>& step) const;

@@ -1,4 +1,6 @@
-// Starts the all-reduce of every bucket at the moment its last gradient exists.
+// Starts the all-reduce of every bucket at the moment its last gradient exists. One float more
+// travels behind the last bucket: whether a rank had to give up. So the ranks agree on a failure
+// inside an iteration without a message of their own.
 #pragma once
 
 #include <vector>
@@ -11,23 +13,33 @@ namespace layerledger {
 
 class GradientSynchronizer {
 public:
-    /// All but `buckets` must outlive this. `gradients` is the whole arena.
+    /// Floats of `gradients` behind the arena.
+    static constexpr std::size_t vote_floats = 1;
+
+    /// All but `buckets` must outlive this. `gradients` is the whole arena and the vote behind it.
     GradientSynchronizer(Collective& collective, MarkSource& marks, Recorder& recorder,
-                         DeviceSpan gradients, std::vector<Bucket> buckets);
+                         Buffer& gradients, std::vector<Bucket> buckets);
 
     /// The backward pass of `layer` is done (or enqueued): starts the buckets that it completes.
     void gradients_ready(LayerId layer);
 
-    /// Holds the compute stream until all gradients are summed.
-    void join();
+    /// This rank has no gradients: starts the buckets that are left, so that nobody waits for them
+    /// in vain. False where none is left to tell the others with.
+    [[nodiscard]] bool give_up();
+
+    /// Holds the compute stream until all gradients are summed. False, on every rank, where one
+    /// gave up: then the gradients mean nothing.
+    [[nodiscard]] bool join();
 
     [[nodiscard]] const std::vector<Bucket>& buckets() const noexcept { return buckets_; }
 
 private:
+    void start(const Bucket& bucket);
+
     Collective& collective_;
     MarkSource& marks_;
     Recorder& recorder_;
-    DeviceSpan gradients_;
+    Buffer& gradients_;
     std::vector<Bucket> buckets_;
     std::size_t next_ = 0;  // buckets are completed in order
 };

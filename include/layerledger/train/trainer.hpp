@@ -75,7 +75,7 @@ public:
             const Communicator& world, BatchSource& source, const TrainerOptions& options);
 
     /// Trains and reports up to the last iteration or a break that ends it; ends with a comparison
-    /// of all ranks' parameters.
+    /// of all ranks' parameters. What a rank cannot compute in an iteration is an AgreedError.
     void run(IterationObserver& observer, Breaks& breaks);
     /// The same without breaks.
     void run(IterationObserver& observer);
@@ -110,6 +110,8 @@ public:
 
 private:
     void iterate(std::int64_t iteration);
+    void load_batch();
+    void compute_gradients();
     void report(const std::optional<ClosedIteration>& closed, IterationObserver& observer);
     void compare_replicas();
     /// Does `work` in no window.
