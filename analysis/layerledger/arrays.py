@@ -47,6 +47,9 @@ class ArrayFile:
         with reading(self.path, f"the attribute {name}"):
             return int(self._attribute(name))
 
+    def _has(self, name: str) -> bool:
+        return name in self._file.attrs
+
     def _attribute(self, name: str) -> Any:  # noqa: ANN401 (as HDF5 has it)
         value = self._file.attrs.get(name)
         if value is None:

@@ -120,6 +120,11 @@ class RunFile(ArrayFile):
         return self._integer("dropped_iterations")
 
     @cached_property
+    def missing_iterations(self) -> int:
+        """Iterations that a later start of the run found not to be in the file."""
+        return self._integer("missing_iterations") if self._has("missing_iterations") else 0
+
+    @cached_property
     def dropped_spans(self) -> int:
         """Spans that did not fit into the recorder; if not 0, times are too small."""
         return self._integer("dropped_spans")
@@ -190,6 +195,23 @@ class RunFile(ArrayFile):
     def op_table(self) -> pd.DataFrame:
         """Indexed by op: kind and layer (an index into `layers`)."""
         return self._table_of("op")
+
+    @cached_property
+    def starts(self) -> pd.DataFrame:
+        """Each start of the run: iteration (before it), date, ranks, cmdline, hostlist, versions,
+        checkpoint (from which it went on). An iteration is of the last start that is not after it.
+        Without rows where the file is older than schema 1.2.
+        """  # noqa: D205
+        names = ("iteration", "date", "ranks", "cmdline", "hostlist", "versions", "checkpoint")
+        columns: dict[str, Any] = {name: [] for name in names}
+        with reading(self.path, "the group starts"):
+            if "starts" in self._file:
+                data = {name: self._file[f"starts/started_{name}"] for name in names}
+                whole = min(len(column) for column in data.values())  # a kill may leave more of one
+                for name, column in data.items():
+                    values = column.asstr() if is_text(column) else column
+                    columns[name] = values[:whole]
+        return pd.DataFrame(columns)
 
     def _table_of(self, dim: str) -> pd.DataFrame:
         if dim not in self:
@@ -340,6 +362,11 @@ class RunFile(ArrayFile):
             notes.append(f"{ends[self.status]}: its {self.committed} committed iterations are read")
         if self.dropped_iterations:
             notes.append(f"records of {self.dropped_iterations} iterations were lost")
+        if self.missing_iterations:
+            notes.append(
+                f"{self.missing_iterations} iterations are missing: a start of the run ended "
+                "before they were written"
+            )
         if self.dropped_spans:
             notes.append(f"{self.dropped_spans} spans did not fit: times are too small")
         return notes

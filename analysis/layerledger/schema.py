@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 MAJOR: Final = 1
-MINOR: Final = 1
+MINOR: Final = 2
 """The newest minor version that this package knows. Newer ones only add, and open as well."""
 
 DIMENSIONS: Final = ("iteration", "rank", "layer", "phase", "activity", "bucket", "op")

@@ -10,7 +10,6 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
-#include "provenance.hpp"
 #include "set_aside.hpp"
 
 namespace layerledger {
@@ -72,12 +71,6 @@ std::optional<RunIdentity> run_in(const std::string& run_file) {
     } catch (const Error&) {
         return {};
     }
-}
-
-std::string history_line(const Beginning& beginning) {
-    return beginning.checkpoint.empty() ? text(utc_now(), " begun")
-                                        : text(utc_now(), " resumed after iteration ",
-                                               beginning.iteration, " from ", beginning.checkpoint);
 }
 
 /// The checkpoints of another run must neither be lost nor taken for this one's.
@@ -156,7 +149,8 @@ std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginnin
     const CheckpointFolder folder = checkpoint_folder(experiment, run_file);
     const std::optional<RunIdentity> run = run_in(run_file);
     const bool overwrite = experiment.output.overwrite;
-    description.history = history_line(beginning);
+    description.start.iteration = beginning.iteration;
+    description.start.checkpoint = beginning.checkpoint;
     if (beginning.run_id.empty()) {
         make_room_for_checkpoints(experiment, folder);
         if (experiment.train.resume == "auto" && !overwrite && run && run->status != "complete") {
@@ -170,8 +164,7 @@ std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginnin
     }
     std::unique_ptr<RunWriter> writer;
     if (run && run->run_id == beginning.run_id) {
-        writer = std::make_unique<RunWriter>(
-            run_file, description, RunWriter::GoOn{beginning.iteration, description.history});
+        writer = std::make_unique<RunWriter>(run_file, description, RunWriter::GoOn{});
     } else {
         writer = std::make_unique<RunWriter>(run_file, description, overwrite);
     }

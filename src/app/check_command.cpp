@@ -16,7 +16,12 @@ ExitCode run_check_command(const std::string& path) {
     }
     const RunSummary summary = summarize(path);
     std::cout << path << ": ok, " << summary.committed_iterations << " iterations of "
-              << summary.ranks << " ranks\n";
+              << summary.ranks << " ranks";
+    if (const std::int64_t lost = summary.missing_iterations + summary.dropped_iterations;
+        lost > 0) {
+        std::cout << ", " << lost << " more are not in the file";
+    }
+    std::cout << '\n';
     return ExitCode::ok;
 }
 

@@ -155,6 +155,7 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
         hosts.push_back(description.host);
     }
     run.provenance = provenance(command_line, hosts);
+    run.start = describe_start(command_line, hosts);
     return run;
 }
 

@@ -77,15 +77,24 @@ std::vector<Fact> provenance(const std::string& command_line,
     utsname system{};
     uname(&system);
     const char* cluster = std::getenv("SLURM_CLUSTER_NAME");
-    return {{"user", user_name()},
-            {"launchdate", utc_now()},
-            {"executablepath", executable_path()},
-            {"cmdline", command_line},
-            {"clustername", cluster != nullptr ? cluster : ""},
-            {"jobsize", text(hosts.size())},
-            {"hostlist", joined(hosts)},
-            {"kernel", text(system.sysname, " ", system.release, " ", system.machine)},
-            {"layerledger", std::string(build_facts::version)},
+    std::vector<Fact> facts{
+        {"user", user_name()},
+        {"launchdate", utc_now()},
+        {"executablepath", executable_path()},
+        {"cmdline", command_line},
+        {"clustername", cluster != nullptr ? cluster : ""},
+        {"jobsize", text(hosts.size())},
+        {"hostlist", joined(hosts)},
+        {"kernel", text(system.sysname, " ", system.release, " ", system.machine)}};
+    for (Fact& version : versions()) {
+        facts.push_back(std::move(version));
+    }
+    facts.emplace_back("environment", kept_environment());
+    return facts;
+}
+
+std::vector<Fact> versions() {
+    return {{"layerledger", std::string(build_facts::version)},
             {"git", std::string(build_facts::git)},
             {"build_type", std::string(build_facts::build_type)},
             {"compiler", std::string(build_facts::compiler)},
@@ -93,8 +102,19 @@ std::vector<Fact> provenance(const std::string& command_line,
             {"onednn", std::string(build_facts::onednn)},
             {"hdf5", std::string(build_facts::hdf5)},
             {"boost", boost_version()},
-            {"libjpeg_turbo", std::string(build_facts::libjpeg_turbo)},
-            {"environment", kept_environment()}};
+            {"libjpeg_turbo", std::string(build_facts::libjpeg_turbo)}};
+}
+
+StartRecord describe_start(const std::string& command_line, const std::vector<std::string>& hosts) {
+    StartRecord start;
+    start.date = utc_now();
+    start.ranks = static_cast<std::int64_t>(hosts.size());
+    start.command_line = command_line;
+    start.hosts = joined(hosts);
+    for (const auto& [name, version] : versions()) {
+        start.versions += text(name, "=", version, "\n");
+    }
+    return start;
 }
 
 std::string new_run_id() {

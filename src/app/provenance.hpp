@@ -13,6 +13,13 @@ namespace layerledger {
 [[nodiscard]] std::vector<Fact> provenance(const std::string& command_line,
                                            const std::vector<std::string>& hosts);
 
+/// The part of it that is about the program and its libraries.
+[[nodiscard]] std::vector<Fact> versions();
+
+/// This start, except where it begins.
+[[nodiscard]] StartRecord describe_start(const std::string& command_line,
+                                         const std::vector<std::string>& hosts);
+
 /// A random UUID (version 4).
 [[nodiscard]] std::string new_run_id();
 

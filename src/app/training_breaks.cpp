@@ -82,7 +82,6 @@ bool TrainingBreaks::someone_asks_to_stop(std::int64_t iterations_done) {
 }
 
 bool TrainingBreaks::take(std::int64_t iterations_done) {
-    // A checkpoint promises that the run file holds everything before it.
     parts_.recorder.flush();
     if (is_validation_due(iterations_done)) {
         try_to_validate();
@@ -151,6 +150,9 @@ void TrainingBreaks::save_checkpoint() {
         checkpoint.date_created = utc_now();
         checkpoint.skipped_images = skipped;
         put_state(checkpoint, std::move(state), parts_.network, parts_.options.optimizer.kind);
+        // A checkpoint promises that everything before it is on record: the records go first. Where
+        // they cannot be written the parameters are saved all the same, which took longer to get.
+        (void)parts_.writer->sync();
         try {
             const std::string path = folder_.save(checkpoint);
             log::info(text("checkpoint '", path, "'"));

@@ -480,17 +480,19 @@ void File::read_raw(const std::string& dataset, Element element, void* values,
           "H5Dread");
 }
 
-void File::write_texts(const std::string& dataset, std::span<const std::string> values) {
+void File::write_texts(const std::string& dataset, std::span<const std::string> values,
+                       const std::optional<Slab>& slab) {
     std::vector<const char*> pointers;
     for (const std::string& value : values) {
         pointers.push_back(value.c_str());
     }
-    write_raw(dataset, Element::text, pointers.data(), pointers.size(), {});
+    write_raw(dataset, Element::text, pointers.data(), pointers.size(), slab);
 }
 
-std::vector<std::string> File::read_texts(const std::string& dataset) const {
-    std::vector<char*> pointers(elements(dataset, {}));
-    read_raw(dataset, Element::text, pointers.data(), {});
+std::vector<std::string> File::read_texts(const std::string& dataset,
+                                          const std::optional<Slab>& slab) const {
+    std::vector<char*> pointers(elements(dataset, slab));
+    read_raw(dataset, Element::text, pointers.data(), slab);
     std::vector<std::string> values;
     for (char* pointer : pointers) {
         values.emplace_back(pointer != nullptr ? pointer : "");

@@ -43,13 +43,15 @@ private:
     void fault(const Parts&... parts) {
         faults_.push_back(text(parts...));
     }
+    void check_count(const char* name);
     void check_attributes();
     void find_extents();
     void check_variable(const schema::Variable& variable);
     void check_variables();
     void check_nothing_else();
     void check_labels();
-    void check_iteration_rises();
+    void check_starts();
+    void check_iterations();
     void check_sums();
 
     const hdf5::File& file_;
@@ -59,6 +61,15 @@ private:
     int minor_ = 0;  ///< version of the schema that the file follows
     bool is_running_ = false;
 };
+
+void Check::check_count(const char* name) {
+    const auto value = file_.integer_attribute("/", name);
+    if (!value) {
+        fault("the attribute ", name, " is missing or no integer");
+    } else if (*value < 0) {
+        fault("the attribute ", name, " is negative (", *value, ")");
+    }
+}
 
 void Check::check_attributes() {
     minor_ = minor_of(file_.text_attribute("/", "schema_version").value_or(""));
@@ -70,12 +81,10 @@ void Check::check_attributes() {
     }
     for (const char* name : {"committed_iterations", "warmup_iterations", "per_rank_batch",
                              "dropped_iterations", "dropped_spans", "skipped_images"}) {
-        const auto value = file_.integer_attribute("/", name);
-        if (!value) {
-            fault("the attribute ", name, " is missing or no integer");
-        } else if (*value < 0) {
-            fault("the attribute ", name, " is negative (", *value, ")");
-        }
+        check_count(name);
+    }
+    if (minor_ >= schema::minor_with_starts) {
+        check_count("missing_iterations");
     }
     const std::string status = file_.text_attribute("/", "status").value_or("");
     if (std::ranges::find(schema::status_names, status) == schema::status_names.end()) {
@@ -210,13 +219,47 @@ void Check::check_labels() {
     }
 }
 
-void Check::check_iteration_rises() {
+/// Each start of the run is on record, the first one too.
+void Check::check_starts() {
+    if (minor_ < schema::minor_with_starts) {
+        return;
+    }
+    const std::vector<StartRecord> starts = read_starts(file_);
+    if (starts.empty()) {
+        fault("starts has no rows");
+    }
+    for (const StartRecord& start : starts) {
+        if (start.iteration < 0 || start.date.empty() ||
+            start.ranks != static_cast<std::int64_t>(extents_[schema::index(schema::Dim::rank)])) {
+            fault("the start of ", start.date.empty() ? "no date" : start.date, " at iteration ",
+                  start.iteration, " with ", start.ranks, " ranks cannot be");
+        }
+    }
+}
+
+/// They rise, and those that are not there are counted in the attributes that say so.
+void Check::check_iterations() {
     const auto iterations = file_.read<std::int64_t>(
         "iteration", hdf5::Slab{{0}, {static_cast<std::uint64_t>(committed_)}});
     const auto fall = std::ranges::adjacent_find(iterations, std::greater_equal<>());
     if (fall != iterations.end()) {
         fault("iteration does not rise after row ", fall - iterations.begin(), " (", *fall,
               " is followed by ", *std::next(fall), ")");
+        return;
+    }
+    const std::string status = file_.text_attribute("/", "status").value_or("");
+    if (minor_ < schema::minor_with_starts || (status != schema::name(RunStatus::complete) &&
+                                               status != schema::name(RunStatus::interrupted))) {
+        return;  // a run that was cut off could not count them
+    }
+    const std::int64_t first =
+        std::ranges::min(read_starts(file_), {}, &StartRecord::iteration).iteration;
+    const std::int64_t lacking = iterations.back() + 1 - first - std::ssize(iterations);
+    const std::int64_t counted = file_.integer_attribute("/", "dropped_iterations").value_or(0) +
+                                 file_.integer_attribute("/", "missing_iterations").value_or(0);
+    if (lacking < 0 || lacking > counted) {
+        fault("of iterations ", first, " to ", iterations.back(), " there are ",
+              std::ssize(iterations), ", and ", counted, " are said to be missing");
     }
 }
 
@@ -312,12 +355,15 @@ std::vector<std::string> Check::run() {
     for (const std::string& event_fault : check_event_tables(file_, is_running_)) {
         fault(event_fault);
     }
+    if (faults_.empty()) {
+        check_starts();
+    }
     check_labels();
     for (const std::string& staging_fault : staging_faults(file_)) {
         fault(staging_fault);
     }
     if (faults_.empty() && committed_ > 0) {
-        check_iteration_rises();
+        check_iterations();
         check_sums();
     }
     if (const auto spans = file_.integer_attribute("/", "dropped_spans").value_or(0); spans > 0) {

@@ -66,13 +66,22 @@ void require_same_tables(const hdf5::File& file, const RunDescription& descripti
     }
 }
 
-EarlierStart continue_run_file(hdf5::File& file, std::int64_t iteration,
-                               const std::string& history) {
+EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
+    const std::int64_t iteration = start.iteration;
     EarlierStart earlier;
-    earlier.dropped = file.integer_attribute("/", "dropped_iterations").value_or(0);
+    earlier.dropped_spans = file.integer_attribute("/", "dropped_spans").value_or(0);
+    if (file.contains("peak_memory")) {
+        earlier.peak_memory = file.read<double>("peak_memory");
+    }
     file.set_attribute("/", "status", schema::name(RunStatus::running));
     const std::string before = file.text_attribute("/", "history").value_or("");
-    file.set_attribute("/", "history", text(before, before.empty() ? "" : "\n", history));
+    file.set_attribute("/", "history",
+                       text(before, before.empty() ? "" : "\n", history_line(start)));
+    std::vector<StartRecord>& starts = earlier.past.starts;
+    starts = read_starts(file);
+    starts.push_back(start);
+    write_events(file, starts, starts.size() - 1);
+    std::int64_t first = std::ranges::min(starts, {}, &StartRecord::iteration).iteration;
 
     earlier.validations = up_to(read_validations(file), iteration);
     earlier.pauses = up_to(read_pauses(file), iteration);
@@ -81,6 +90,9 @@ EarlierStart continue_run_file(hdf5::File& file, std::int64_t iteration,
             file.integer_attribute("/", "committed_iterations").value_or(0));
         const auto numbers = file.read<std::int64_t>("iteration", hdf5::Slab{{0}, {rows}});
         earlier.committed = std::ranges::lower_bound(numbers, iteration) - numbers.begin();
+        if (earlier.committed > 0) {
+            first = std::min(first, numbers.front());
+        }
         earlier.block_iterations = file.chunk("iteration").at(0);
         earlier.epoch_utc_ns =
             file.integer_attribute(std::string(schema::iteration_start().name), "epoch_utc_ns")
@@ -91,6 +103,12 @@ EarlierStart continue_run_file(hdf5::File& file, std::int64_t iteration,
         file.flush();  // from here on the rows do not count, whether they are there or not
         drop_uncommitted_rows(file);
     }
+    const std::int64_t lacking = iteration - first - earlier.committed;
+    earlier.dropped =
+        std::min(lacking, file.integer_attribute("/", "dropped_iterations").value_or(0));
+    file.set_attribute("/", "dropped_iterations", earlier.dropped);
+    earlier.past.missing = lacking - earlier.dropped;
+    file.set_attribute("/", "missing_iterations", earlier.past.missing);
     write_events(file, earlier.validations, earlier.validations.size());
     write_events(file, earlier.pauses, earlier.pauses.size());
     return earlier;

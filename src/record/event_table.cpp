@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "layerledger/base/text.hpp"
@@ -16,9 +17,9 @@ constexpr std::uint64_t rows_per_chunk = 64;
 template <class Event>
 struct Column {
     std::string_view name;
-    std::string_view units;
+    std::string_view units;  ///< empty for texts
     std::string_view long_name;
-    std::variant<double Event::*, std::int64_t Event::*> member;
+    std::variant<double Event::*, std::int64_t Event::*, std::string Event::*> member;
 };
 
 /// The first column is the scale of the others.
@@ -26,6 +27,7 @@ template <class Event, std::size_t columns>
 struct Table {
     std::string_view group;
     std::array<Column<Event>, columns> column;
+    bool is_rising = true;  ///< whether the iterations of its rows never fall
 };
 
 constexpr Table<ValidationRecord, 6> validations{
@@ -50,6 +52,23 @@ constexpr Table<PauseRecord, 3> pauses{
          &PauseRecord::seconds},
     }}};
 
+/// A start may go back to an older checkpoint.
+constexpr Table<StartRecord, 7> starts{
+    "starts",
+    {{
+        {"started_iteration", "1", "training iterations before each start",
+         &StartRecord::iteration},
+        {"started_date", "", "when, ISO 8601, UTC", &StartRecord::date},
+        {"started_ranks", "1", "ranks", &StartRecord::ranks},
+        {"started_cmdline", "", "the command line", &StartRecord::command_line},
+        {"started_hostlist", "", "each rank's host, separated by blanks", &StartRecord::hosts},
+        {"started_versions", "", "NAME=value lines of the program and its libraries",
+         &StartRecord::versions},
+        {"started_checkpoint", "", "checkpoint that it went on from, empty where training began",
+         &StartRecord::checkpoint},
+    }},
+    /*is_rising=*/false};
+
 template <class Event>
 std::string path_of(std::string_view group, const Column<Event>& column) {
     return text("/", group, "/", column.name);
@@ -57,8 +76,8 @@ std::string path_of(std::string_view group, const Column<Event>& column) {
 
 template <class Event>
 hdf5::Element element_of(const Column<Event>& column) {
-    return std::holds_alternative<double Event::*>(column.member) ? hdf5::Element::float64
-                                                                  : hdf5::Element::int64;
+    return std::visit([]<class Value>(Value Event::*) { return hdf5::element_of<Value>(); },
+                      column.member);
 }
 
 template <class Event, std::size_t columns>
@@ -76,7 +95,9 @@ void create(hdf5::File& file, const Table<Event, columns>& table) {
     for (const Column<Event>& column : table.column) {
         const std::string path = path_of(table.group, column);
         file.create_dataset(path, element_of(column), {0}, {rows_per_chunk});
-        file.set_attribute(path, "units", column.units);
+        if (!column.units.empty()) {
+            file.set_attribute(path, "units", column.units);
+        }
         file.set_attribute(path, "long_name", column.long_name);
         if (path == scale) {
             file.make_scale(path);
@@ -102,12 +123,12 @@ void write(hdf5::File& file, const Table<Event, columns>& table, const std::vect
         }
         std::visit(
             [&](auto member) {
-                using Number = std::remove_cvref_t<decltype(events.front().*member)>;
-                std::vector<Number> values;
+                using Value = std::remove_cvref_t<decltype(events.front().*member)>;
+                std::vector<Value> values;
                 for (std::size_t i = written; i < events.size(); ++i) {
                     values.push_back(events[i].*member);
                 }
-                file.write<Number>(path, values, hdf5::Slab{{written}, {values.size()}});
+                file.write<Value>(path, values, hdf5::Slab{{written}, {values.size()}});
             },
             column.member);
     }
@@ -126,11 +147,11 @@ std::vector<Event> read(const hdf5::File& file, const Table<Event, columns>& tab
     for (const Column<Event>& column : table.column) {
         std::visit(
             [&](auto member) {
-                using Number = std::remove_cvref_t<decltype(events.front().*member)>;
-                const auto values =
-                    file.read<Number>(path_of(table.group, column), hdf5::Slab{{0}, {rows}});
+                using Value = std::remove_cvref_t<decltype(events.front().*member)>;
+                auto values =
+                    file.read<Value>(path_of(table.group, column), hdf5::Slab{{0}, {rows}});
                 for (std::size_t i = 0; i < rows; ++i) {
-                    events[i].*member = values[i];
+                    events[i].*member = std::move(values[i]);
                 }
             },
             column.member);
@@ -162,6 +183,9 @@ void check(const hdf5::File& file, const Table<Event, columns>& table, bool is_r
     if (!faults.empty()) {
         return;
     }
+    if (!table.is_rising) {
+        return;
+    }
     const std::vector<Event> events = read(file, table);
     const auto fall = std::ranges::adjacent_find(events, std::greater<>(), &Event::iteration);
     if (fall != events.end()) {
@@ -174,6 +198,7 @@ void check(const hdf5::File& file, const Table<Event, columns>& table, bool is_r
 void create_event_tables(hdf5::File& file) {
     create(file, validations);
     create(file, pauses);
+    create(file, starts);
     const std::string kind = path_of(pauses.group, pauses.column[1]);
     constexpr std::array<std::int64_t, pause_kind_names.size()> values{0, 1};
     file.set_attribute<std::int64_t>(kind, "flag_values", values);
@@ -193,6 +218,10 @@ void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std:
     write(file, pauses, events, written);
 }
 
+void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std::size_t written) {
+    write(file, starts, events, written);
+}
+
 std::vector<ValidationRecord> read_validations(const hdf5::File& file) {
     return read(file, validations);
 }
@@ -201,10 +230,15 @@ std::vector<PauseRecord> read_pauses(const hdf5::File& file) {
     return read(file, pauses);
 }
 
+std::vector<StartRecord> read_starts(const hdf5::File& file) {
+    return read(file, starts);
+}
+
 std::vector<std::string> check_event_tables(const hdf5::File& file, bool is_running) {
     std::vector<std::string> faults;
     check(file, validations, is_running, faults);
     check(file, pauses, is_running, faults);
+    check(file, starts, is_running, faults);
     return faults;
 }
 

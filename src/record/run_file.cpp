@@ -12,22 +12,26 @@
 namespace layerledger {
 namespace {
 
-void write_attributes(hdf5::File& file, const RunDescription& description) {
+void write_attributes(hdf5::File& file, const RunDescription& description, const Past& past) {
+    std::string history;
+    for (const StartRecord& start : past.starts) {
+        history += text(history.empty() ? "" : "\n", history_line(start));
+    }
+
     file.set_attribute("/", "Conventions", schema::conventions);
     file.set_attribute("/", "schema_version", schema::version);
     file.set_attribute("/", "title", description.title);
     file.set_attribute("/", "creator", "layerledger " LAYERLEDGER_VERSION);
     file.set_attribute("/", "run_id", description.run_id);
     file.set_attribute("/", "date_created", description.date_created);
-    if (!description.history.empty()) {
-        file.set_attribute("/", "history", description.history);
-    }
+    file.set_attribute("/", "history", history);
     file.set_attribute("/", "status", schema::name(RunStatus::running));
     file.set_attribute("/", "level", schema::name(description.level));
     file.set_attribute("/", "warmup_iterations", description.warmup_iterations);
     file.set_attribute("/", "per_rank_batch", description.batch_size);
     file.set_attribute("/", "committed_iterations", std::int64_t{0});
     file.set_attribute("/", "dropped_iterations", std::int64_t{0});
+    file.set_attribute("/", "missing_iterations", past.missing);
     file.set_attribute("/", "dropped_spans", std::int64_t{0});
     file.set_attribute("/", "skipped_images", std::int64_t{0});
 }
@@ -47,7 +51,7 @@ void write_description(hdf5::File& file, const RunDescription& description) {
     }
 }
 
-void write_groups(hdf5::File& file, const RunDescription& description) {
+void write_groups(hdf5::File& file, const RunDescription& description, const Past& past) {
     for (const std::string_view group : schema::fact_groups) {
         file.create_group(std::string(group));
     }
@@ -58,6 +62,7 @@ void write_groups(hdf5::File& file, const RunDescription& description) {
         write_fact(file, "network", name, value);
     }
     create_event_tables(file);
+    write_events(file, past.starts, 0);
     if (description.staging) {
         write_facts(file, *description.staging);
     }
@@ -92,12 +97,18 @@ void write_labels(hdf5::File& file, const LabelDescription& labels) {
 
 }  // namespace
 
-void build_run_file(const std::string& path, const RunDescription& description,
+std::string history_line(const StartRecord& start) {
+    return start.checkpoint.empty() ? text(start.date, " begun")
+                                    : text(start.date, " resumed after iteration ", start.iteration,
+                                           " from ", start.checkpoint);
+}
+
+void build_run_file(const std::string& path, const RunDescription& description, const Past& past,
                     std::size_t block_iterations) {
     const std::string part = path + ".part";
     try {
         hdf5::File file = hdf5::File::create(part);
-        write_attributes(file, description);
+        write_attributes(file, description, past);
         if (block_iterations > 0) {
             const IterationArrays arrays(description, block_iterations);
             arrays.create_scale(file);
@@ -106,7 +117,7 @@ void build_run_file(const std::string& path, const RunDescription& description,
         } else {
             write_description(file, description);
         }
-        write_groups(file, description);
+        write_groups(file, description, past);
         write_labels(file, description.labels);
         file.close();
         std::filesystem::rename(part, path);

@@ -1,6 +1,7 @@
 #include "layerledger/record/run_writer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <filesystem>
 #include <optional>
@@ -95,7 +96,7 @@ struct RunWriter::State {
     std::int64_t committed = 0;
     std::int64_t dropped = 0;
     std::optional<IterationArrays::Epoch> epoch;
-    EarlierStart earlier;           ///< nothing where the file is new
+    EarlierStart earlier;           ///< nothing but the past where the file is new
     std::uint64_t end_of_data = 0;  ///< size of the file without its spare room
     bool is_failing = false;
     bool is_finished = false;
@@ -111,13 +112,12 @@ struct RunWriter::State {
     std::int64_t dropped_spans = 0;
 
     State(std::string file, const RunDescription& run, bool may_overwrite)
-        : path(std::move(file)),
-          overwrite(may_overwrite),
-          description(run),
-          layout(run.extents()) {}
+        : path(std::move(file)), overwrite(may_overwrite), description(run), layout(run.extents()) {
+        earlier.past.starts = {run.start};
+    }
 
     void build(std::size_t chunk_iterations);
-    void go_on(const RunWriter::GoOn& from);
+    void go_on();
     void write_new_events(hdf5::File& file);
     [[nodiscard]] bool try_write_events();
     void take(RecordBlock block);
@@ -142,7 +142,7 @@ void remove_empty_run(const std::string& path) {
 
 void RunWriter::State::build(std::size_t chunk_iterations) {
     disk::prepare(path, overwrite, bytes_of_description(description) + spare_bytes);
-    build_run_file(path, description, chunk_iterations);
+    build_run_file(path, description, earlier.past, chunk_iterations);
     overwrite = true;  // from here on the file is ours
     written_validations = written_pauses = 0;
     if (chunk_iterations > 0) {
@@ -151,11 +151,11 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
     after_close();
 }
 
-void RunWriter::State::go_on(const RunWriter::GoOn& from) {
+void RunWriter::State::go_on() {
     require_same_tables(open_run_file(path), description, path);
     try {
         OpenForCommit open = open_for_commit(path);
-        earlier = continue_run_file(open.file, from.iteration, from.history);
+        earlier = continue_run_file(open.file, description.start);
         open.file.close();
     } catch (const std::exception& error) {
         throw Error(ExitCode::bad_data, text("cannot go on in '", path, "' (", error.what(),
@@ -288,7 +288,7 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         }
         drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
-        file.set_attribute("/", "dropped_spans", dropped_spans);
+        file.set_attribute("/", "dropped_spans", earlier.dropped_spans + dropped_spans);
         file.set_attribute("/", "dropped_iterations", earlier.dropped + dropped);
         file.flush();
         file.set_attribute("/", "status", schema::name(status));
@@ -308,9 +308,9 @@ RunWriter::RunWriter(std::string path, const RunDescription& description, bool o
     state_->build(0);
 }
 
-RunWriter::RunWriter(std::string path, const RunDescription& description, const GoOn& from)
+RunWriter::RunWriter(std::string path, const RunDescription& description, GoOn)
     : state_(std::make_unique<State>(std::move(path), description, false)) {
-    state_->go_on(from);
+    state_->go_on();
 }
 
 RunWriter::~RunWriter() {
@@ -379,6 +379,9 @@ void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
 void RunWriter::set_peak_memory(std::vector<double> bytes) {
     LL_VALIDATE(bytes.size() == state_->description.ranks.size(), ExitCode::internal,
                 "peak memory is not given for each rank");
+    for (std::size_t rank = 0; rank < state_->earlier.peak_memory.size(); ++rank) {
+        bytes[rank] = std::fmax(bytes[rank], state_->earlier.peak_memory[rank]);
+    }
     state_->peak_memory = std::move(bytes);
 }
 
@@ -388,6 +391,23 @@ void RunWriter::set_skipped_images(std::int64_t images) {
 
 void RunWriter::set_dropped_spans(std::int64_t spans) {
     state_->dropped_spans = spans;
+}
+
+bool RunWriter::sync() {
+    State& state = *state_;
+    const bool has_new_events = state.written_validations < state.validations.size() ||
+                                state.written_pauses < state.pauses.size();
+    if (!state.try_commit_all() || (has_new_events && !state.try_write_events())) {
+        return false;
+    }
+    try {
+        disk::sync(state.path);
+        disk::sync(std::filesystem::path(state.path).parent_path().string());
+    } catch (const std::exception& error) {
+        state.warn_once(error);
+        return false;
+    }
+    return true;
 }
 
 bool RunWriter::finish(RunStatus status) {

@@ -17,7 +17,9 @@
 namespace layerledger::schema {
 
 /// A reader refuses another major number; minor numbers only add.
-inline constexpr std::string_view version = "1.1.0";
+inline constexpr std::string_view version = "1.2.0";
+/// The minor version that brought the table of starts and `missing_iterations`.
+inline constexpr int minor_with_starts = 2;
 inline constexpr std::string_view conventions = "layerledger-1.0";
 
 /// In this order in the file.

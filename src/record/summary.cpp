@@ -4,6 +4,7 @@
 #include <limits>
 #include <thread>
 
+#include "event_table.hpp"
 #include "facts.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
@@ -260,11 +261,13 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.committed_iterations = number("committed_iterations");
     summary.skipped_images = number("skipped_images");
     summary.dropped_iterations = number("dropped_iterations");
+    summary.missing_iterations = number("missing_iterations");
     summary.dropped_spans = number("dropped_spans");
     summary.overhead = read_overhead(file);
     summary.validation = read_validation(file);
     summary.twin = read_twin(file);
     summary.staging = read_staging(file);
+    summary.starts = read_starts(file);
 
     for (std::string& host : file.read<std::string>("hostname")) {
         summary.rank.push_back({std::move(host), no_value, no_value});
@@ -277,15 +280,16 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     const auto parameters = file.read<std::int64_t>("layer_parameters");
     const auto flops = file.read<double>("layer_flops");
     for (std::size_t layer = 0; layer < names.size(); ++layer) {
-        summary.layers.push_back({names[layer], kinds.at(layer), nothing, nothing, three(flops, layer),
-                                  parameters.at(layer), no_value});
+        summary.layers.push_back({names[layer], kinds.at(layer), nothing, nothing,
+                                  three(flops, layer), parameters.at(layer), no_value});
     }
     if (file.contains("op")) {
         const auto op_names = file.read<std::string>("op");
         const auto op_kinds = file.read<std::string>("op_kind");
         const auto op_layers = file.read<std::int32_t>("op_layer");
         for (std::size_t op = 0; op < op_names.size(); ++op) {
-            summary.ops.push_back({op_names[op], op_kinds.at(op), op_layers.at(op), nothing, nothing});
+            summary.ops.push_back(
+                {op_names[op], op_kinds.at(op), op_layers.at(op), nothing, nothing});
         }
     }
     summarize_memory(file, summary);

@@ -112,6 +112,27 @@ std::string staging_text(const StagingRecord& staging) {
                                           " were up to date)"));
 }
 
+/// "2026-11-24T03:16:23Z, 2 ranks, after iteration 40 from runs/a.checkpoints/..."
+std::string start_text(const StartRecord& start) {
+    return text(start.date, ", ", start.ranks, start.ranks == 1 ? " rank" : " ranks",
+                start.checkpoint.empty()
+                    ? ""
+                    : text(", after iteration ", start.iteration, " from ", start.checkpoint));
+}
+
+/// Of a run that was started several times: how it came about.
+void add_starts(Table& table, const std::vector<StartRecord>& starts) {
+    if (starts.size() < 2) {
+        return;
+    }
+    constexpr std::size_t shown_starts = 4;
+    table.name("starts").end(text(starts.size(), ", the first ", start_text(starts.front())));
+    const std::size_t first = starts.size() > shown_starts ? starts.size() - shown_starts + 1 : 1;
+    for (std::size_t i = first; i < starts.size(); ++i) {
+        table.name("").end(start_text(starts[i]));
+    }
+}
+
 void add_header(Table& table, const RunSummary& run) {
     const auto fact = [&table](const std::string& name, const std::string& value) {
         table.name(name).end(value);
@@ -125,13 +146,18 @@ void add_header(Table& table, const RunSummary& run) {
     if (run.dropped_iterations > 0) {
         fact("", text(run.dropped_iterations, " more were lost (the file could not be written)"));
     }
+    if (run.missing_iterations > 0) {
+        fact("", text(run.missing_iterations,
+                      " more are missing (an earlier start ended before they were written)"));
+    }
     if (run.dropped_spans > 0) {
         fact("",
              text(run.dropped_spans, " spans did not fit and are missing: times are too small"));
     }
-    fact("iteration", text(milliseconds(run.iteration_us), " ms (median of the slowest rank); ",
-                           milliseconds(run.mean_iteration_us),
-                           " ms in the mean, of which the shares are"));
+    add_starts(table, run.starts);
+    fact("iteration",
+         text(milliseconds(run.iteration_us), " ms (median of the slowest rank); ",
+              milliseconds(run.mean_iteration_us), " ms in the mean, of which the shares are"));
     fact("throughput", text(shown(run.images_per_second, 1), " images/s"));
     fact("loss", loss_text(run));
     if (run.staging) {

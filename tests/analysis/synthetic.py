@@ -103,7 +103,7 @@ class Synthetic:
     status: str = "complete"
     title: str = "synthetic"
     run_id: str = "00000000-0000-4000-8000-000000000000"
-    schema_version: str = "1.1.0"
+    schema_version: str = "1.2.0"
     chunk_iterations: int = 8
     chunk_ranks: int = 0  # 0: all
     config: Mapping[str, str] = field(default_factory=dict)
@@ -237,7 +237,8 @@ class Synthetic:
                 "date_created": "2026-11-24T03:00:00Z", "status": self.status,
                 "level": self.level, "warmup_iterations": self.warmup,
                 "per_rank_batch": self.per_rank_batch, "committed_iterations": self.iterations,
-                "dropped_iterations": 0, "dropped_spans": 0, "skipped_images": 0})
+                "dropped_iterations": 0, "missing_iterations": 0, "dropped_spans": 0,
+                "skipped_images": 0})
             scales = {"iteration": arrays["iteration"], "rank": np.arange(self.ranks, dtype="i4"),
                       "layer": list(self.layers), "phase": PHASES, "activity": ACTIVITIES,
                       "bucket": np.arange(self.buckets, dtype="i4"),

@@ -15,7 +15,7 @@ import pytest
 from test_run_file import write_sample
 
 HERE = pathlib.Path(__file__).parent
-NEWEST = HERE / "fixtures" / "run-1.1.0.h5"
+NEWEST = HERE / "fixtures" / "run-1.2.0.h5"
 TEXT = (HERE.parents[1] / "analysis" / "FORMAT.md").read_text(encoding="utf-8")
 
 
@@ -119,7 +119,7 @@ def test_facts_of_a_real_run_are_defined():
 def test_every_table_in_a_group_is_defined():
     with h5py.File(NEWEST) as file:
         found = {}
-        for group in ("validation", "pauses", "labels"):
+        for group in ("validation", "pauses", "starts", "labels"):
             for name, data in file[group].items():
                 if data.shape != ():
                     scale = h5py.h5ds.is_scale(data.id)

@@ -211,6 +211,28 @@ def test_memory_is_in_the_tables_where_it_was_recorded():
         assert {"parameter_bytes", "gradient_bytes", "optimizer_bytes"} <= set(run.layer_table)
 
 
+def test_each_start_is_on_record():
+    with RunFile(FIXTURES[2]) as run:
+        first, second = run.starts.itertuples(index=False)
+        assert (first.iteration, first.ranks, first.checkpoint) == (0, 2, "")
+        assert (second.iteration, second.ranks) == (5, 2)
+        assert second.checkpoint.endswith("checkpoint-000000000005.h5")
+        assert second.cmdline.startswith("layerledger train") and second.hostlist == "vm vm"
+        assert "layerledger=0.1.0\n" in second.versions
+        assert run.missing_iterations == 0
+    with RunFile(FIXTURES[1]) as run:
+        assert run.starts.empty and run.missing_iterations == 0
+
+
+def test_iterations_that_are_missing_are_told(tmp_path):
+    copy = shutil.copy(FIXTURES[2], tmp_path / "run.h5")
+    with h5py.File(copy, "r+") as file:
+        file["iteration"][5:] = np.arange(8, 13)
+        file.attrs["missing_iterations"] = 3
+    with pytest.warns(RunFileWarning, match="3 iterations are missing"), RunFile(copy) as run:
+        assert run.missing_iterations == 3
+
+
 def test_many_runs_join_by_label(tmp_path):
     small = Synthetic(title="small")
     large = Synthetic(title="large", ranks=6, level="op", iterations=25,
@@ -276,7 +298,7 @@ def test_what_was_opened_can_be_written_as_netcdf(engine, path, tmp_path):
 
 
 def test_there_is_a_kept_file_of_each_version():
-    assert [path.stem for path in FIXTURES][:2] == ["run-1.0.0", "run-1.1.0"]
+    assert [path.stem for path in FIXTURES][:3] == ["run-1.0.0", "run-1.1.0", "run-1.2.0"]
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)

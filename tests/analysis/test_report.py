@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -226,6 +227,16 @@ def test_shares_of_layers_add_up_to_what_the_ledger_says(tmp_path):
     work = ledger[["forward_ms", "backward_ms", "update_ms"]].to_numpy().sum()
     assert layers["share_percent"].sum() == pytest.approx(
         100 * work / ledger["iteration_ms"].sum(), rel=1e-4)
+
+
+def test_a_run_that_was_resumed_shows_its_starts(tmp_path):
+    kept = pathlib.Path(__file__).parent / "fixtures" / "run-1.2.0.h5"
+    assert main(["report", str(kept), "-o", str(tmp_path)]) == 0
+    facts = {title: rows for title, rows, _ in data_of(next(tmp_path.glob("*.html")))["facts"]}
+    (_, first), (_, second) = facts["Starts"]
+    assert first.startswith("begun, on vm: layerledger train")
+    assert second.startswith("after iteration 5 from runs/run-1.2.0.checkpoints/")
+    assert ["records lost", "0 iterations, 0 spans"] in facts["Facts"]
 
 
 def test_planted_mistakes_stand_on_the_page(tmp_path):

@@ -5,6 +5,7 @@ Run by CTest; by hand: RECORD_SAMPLE=build/tests/system/record_sample pytest tes
 """
 
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -202,11 +203,12 @@ def test_attributes(sample):
         attributes = dict(file.attrs)
         assert attributes.pop("creator").startswith("layerledger ")
         assert attributes == {
-            "Conventions": "layerledger-1.0", "schema_version": "1.1.0", "title": "sample",
+            "Conventions": "layerledger-1.0", "schema_version": "1.2.0", "title": "sample",
             "run_id": "6c1f3f2e-58f5-4a4c-9d0e-4f2f1d1b7a10",
             "date_created": "2026-11-24T03:00:00Z", "status": "complete", "level": "op",
             "committed_iterations": 10, "warmup_iterations": 2, "per_rank_batch": 4,
-            "dropped_iterations": 0, "dropped_spans": 0, "skipped_images": 3}
+            "dropped_iterations": 0, "missing_iterations": 0, "dropped_spans": 0,
+            "skipped_images": 3, "history": "2026-11-24T03:00:00Z begun"}
         assert file["iteration_start"].attrs["epoch_ns"] == 1_000_000_000
         assert file["warmup"].attrs["flag_meanings"] == "no yes"
         assert list(file["warmup"].attrs["flag_values"]) == [0, 1]
@@ -259,9 +261,17 @@ def test_a_file_of_an_older_minor_version_lacks_what_came_later(copy):
             del file[name]
     assert "peak_memory is missing" in call("check", copy).stdout
     with h5py.File(copy, "r+") as file:
+        del file["starts"], file.attrs["missing_iterations"]
         file.attrs["schema_version"] = "1.0.0"
     assert call("check", copy).stdout == ""
     assert "peak memory" not in call("summary", copy).stdout
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0", "1.2.0"])
+def test_kept_files_of_every_version_have_no_faults(version):
+    path = pathlib.Path(__file__).parent / "fixtures" / f"run-{version}.h5"
+    assert call("check", path).stdout == ""
+    assert ("  starts " in call("summary", path).stdout) == (version == "1.2.0")
 
 
 def test_a_file_killed_before_its_first_iteration_has_no_faults(tmp_path):
@@ -300,6 +310,10 @@ def spoil_iterations(file):
     file["iteration"][6] = 5
 
 
+def skip_iterations(file):
+    file["iteration"][9] = 19
+
+
 FAULTS = {
     "status 'done' is none of": lambda file: file.attrs.modify("status", "done"),
     "level 'deep' is none of": lambda file: file.attrs.modify("level", "deep"),
@@ -320,6 +334,12 @@ FAULTS = {
     "threads has another element type": replace("threads", [2.0, 2.0, 2.0]),
     "extra has no scale on axis 0": lambda file: file.create_dataset("extra", data=[1, 2]),
     "iteration does not rise after row 5": spoil_iterations,
+    "of iterations 0 to 19 there are 10, and 0 are said to be missing": skip_iterations,
+    "attribute missing_iterations is missing": lambda file: file.attrs.pop("missing_iterations"),
+    "starts has no rows": lambda file: file.pop("starts"),
+    "/starts/started_date is missing": lambda file: file.pop("starts/started_date"),
+    "the start of 2026-11-24T03:00:00Z at iteration 0 with 2 ranks cannot be":
+        lambda file: file["starts/started_ranks"].write_direct(np.array([2])),
     "account of row 5, rank 2 does not close": spoil_account,
 }
 

@@ -18,6 +18,13 @@ RunDescription sample_description(std::size_t ranks, Level level) {
     run.title = "sample";
     run.run_id = "6c1f3f2e-58f5-4a4c-9d0e-4f2f1d1b7a10";
     run.date_created = "2026-11-24T03:00:00Z";
+    run.start = {.iteration = 0,
+                 .date = run.date_created,
+                 .ranks = static_cast<std::int64_t>(ranks),
+                 .command_line = "layerledger train",
+                 .hosts = "node0",
+                 .versions = "hdf5=1.10.8\n",
+                 .checkpoint = ""};
     run.level = level;
     run.warmup_iterations = 2;
     run.batch_size = 4;

@@ -164,6 +164,64 @@ class Resuming(ResumeTest):
             self.assertEqual(checkpoint["identity/world_size"].asstr()[()], "2")
 
 
+class Provenance(ResumeTest):
+    def test_every_start_is_on_record(self):
+        for iterations in (10, 20, 30):
+            result = self.train(train__iterations=iterations, train__checkpoint_every=EVER,
+                                train__resume="auto")
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("starts              3, the first ", result.stdout)
+        with h5py.File(self.run_file, "r") as run:
+            starts = {name: data[()] if data.dtype != object else data.asstr()[()].tolist()
+                      for name, data in run["starts"].items()}
+            self.assertEqual(run.attrs["missing_iterations"], 0)
+            hosts = run["provenance/hostlist"].asstr()[()]
+        np.testing.assert_array_equal(starts["started_iteration"], [0, 10, 20])
+        np.testing.assert_array_equal(starts["started_ranks"], [2, 2, 2])
+        self.assertEqual(starts["started_checkpoint"],
+                         ["", str(self.checkpoint(10)), str(self.checkpoint(20))])
+        self.assertEqual(starts["started_hostlist"], [hosts] * 3)
+        for iterations, line in zip((10, 20, 30), starts["started_cmdline"]):
+            self.assertIn(f"--train.iterations {iterations} ", line)
+        self.assertTrue(all("layerledger=" in text for text in starts["started_versions"]))
+
+    def test_iterations_that_never_reached_the_file_are_told(self):
+        """The file is put back to what the disk may hold after the machine went down."""
+        whole = self.whole_run(train__iterations=40)
+        self.train(train__iterations=10, train__checkpoint_every=EVER)
+        kept = self.run_file.read_bytes()
+        settings = {"train__checkpoint_every": EVER, "train__resume": "auto"}
+        self.train(train__iterations=16, **settings)
+        self.run_file.write_bytes(kept)
+        result = self.train(train__iterations=40, **settings)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("6 more are missing", result.stdout)
+        with h5py.File(self.run_file, "r") as run:
+            there = np.r_[0:10, 16:40]
+            np.testing.assert_array_equal(run["iteration"][:], there)
+            np.testing.assert_array_equal(run["loss"][:], whole[0][there])
+            self.assertEqual(run.attrs["missing_iterations"], 6)
+        checked = subprocess.run([PROGRAM, "check", self.run_file], capture_output=True, text=True,
+                                 timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        self.assertIn("34 iterations of 2 ranks, 6 more are not in the file", checked.stdout)
+
+    def test_a_file_of_an_older_version_goes_on(self):
+        self.train(train__iterations=10, train__checkpoint_every=EVER)
+        with h5py.File(self.run_file, "r+") as run:
+            del run["starts"], run.attrs["missing_iterations"]
+            run.attrs["schema_version"] = "1.1.0"
+        result = self.train(train__iterations=20, train__checkpoint_every=EVER,
+                            train__resume="auto")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["committed_iterations"], 20)
+            self.assertEqual(len(run.attrs["history"].splitlines()), 2)
+        checked = subprocess.run([PROGRAM, "check", self.run_file], capture_output=True, text=True,
+                                 timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+
+
 class StoppingOnRequest(ResumeTest):
     def test_all_ranks_stop_and_the_next_start_goes_on(self):
         job = subprocess.Popen(self.command(2, {"train.iterations": EVER}), text=True,

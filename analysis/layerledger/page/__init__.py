@@ -172,10 +172,16 @@ def _facts(run: RunFile) -> list[list[Any]]:
         ["device", ", ".join(dict.fromkeys(run.rank_table["device_name"].tolist()))],
         ["batch", f"{run.per_rank_batch} per rank, {run.global_batch} in all"],
         ["iterations", f"{run.committed} committed, {int(run.warmup.sum())} of them warm-up"],
-        ["records lost", f"{run.dropped_iterations} iterations, {run.dropped_spans} spans"],
+        [
+            "records lost",
+            f"{run.dropped_iterations + run.missing_iterations} iterations, "
+            f"{run.dropped_spans} spans",
+        ],
         ["clock error", f"at most {time_text(run.rank_table['clock_bound'].max() / 1e3)}"],
     ]
     groups: list[list[Any]] = [["Facts", facts, True]]
+    if len(run.starts) > 1:
+        groups.append(["Starts", [_start(row) for row in run.starts.itertuples()], True])
     for title, group in (
         ("Network", run.network),
         ("Validation", run.validation),
@@ -185,6 +191,11 @@ def _facts(run: RunFile) -> list[list[Any]]:
         if group:
             groups.append([title, [[key, str(value)] for key, value in group.items()], False])
     return groups
+
+
+def _start(row: Any) -> list[str]:  # noqa: ANN401 (a named tuple of pandas)
+    whence = f"after iteration {row.iteration} from {row.checkpoint}" if row.checkpoint else "begun"
+    return [row.date, f"{whence}, on {' '.join(dict.fromkeys(row.hostlist.split()))}: {row.cmdline}"]
 
 
 def _with_origin(run: RunFile, key: str) -> str:

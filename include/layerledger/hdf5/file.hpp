@@ -85,7 +85,7 @@ public:
     void write(const std::string& dataset, std::span<const T> values,
                const std::optional<Slab>& slab = {}) {
         if constexpr (std::is_same_v<T, std::string>) {
-            write_texts(dataset, values);
+            write_texts(dataset, values, slab);
         } else {
             write_raw(dataset, element_of<T>(), values.data(), values.size(), slab);
         }
@@ -95,7 +95,7 @@ public:
     [[nodiscard]] std::vector<T> read(const std::string& dataset,
                                       const std::optional<Slab>& slab = {}) const {
         if constexpr (std::is_same_v<T, std::string>) {
-            return read_texts(dataset);
+            return read_texts(dataset, slab);
         } else {
             std::vector<T> values(elements(dataset, slab));
             read_raw(dataset, element_of<T>(), values.data(), slab);
@@ -136,8 +136,10 @@ private:
                    std::size_t count, const std::optional<Slab>& slab);
     void read_raw(const std::string& dataset, Element element, void* values,
                   const std::optional<Slab>& slab) const;
-    void write_texts(const std::string& dataset, std::span<const std::string> values);
-    [[nodiscard]] std::vector<std::string> read_texts(const std::string& dataset) const;
+    void write_texts(const std::string& dataset, std::span<const std::string> values,
+                     const std::optional<Slab>& slab);
+    [[nodiscard]] std::vector<std::string> read_texts(const std::string& dataset,
+                                                      const std::optional<Slab>& slab) const;
     void set_attribute_raw(const std::string& object, const std::string& name, Element element,
                            const void* values, std::size_t count);
 

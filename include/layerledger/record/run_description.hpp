@@ -61,13 +61,24 @@ struct LabelDescription {
 
 /// How the images came onto the nodes, before training.
 struct StagingRecord {
-    double seconds = 0;              ///< on the node that took longest
-    std::int64_t files = 0;          ///< transferred to the node that got most
-    std::int64_t bytes = 0;          ///< the same in bytes
-    std::int64_t set_files = 0;      ///< in the set on each node
+    double seconds = 0;          ///< on the node that took longest
+    std::int64_t files = 0;      ///< transferred to the node that got most
+    std::int64_t bytes = 0;      ///< the same in bytes
+    std::int64_t set_files = 0;  ///< in the set on each node
     std::int64_t set_bytes = 0;
     std::int64_t nodes = 0;
     std::int64_t skipped_nodes = 0;  ///< nodes that were up to date
+};
+
+/// A start of a run: the first makes the run file, each later one goes on in it.
+struct StartRecord {
+    std::int64_t iteration = 0;  ///< training iterations before it
+    std::string date;            ///< ISO 8601, UTC
+    std::int64_t ranks = 0;
+    std::string command_line;
+    std::string hosts;       ///< each rank's, separated by blanks
+    std::string versions;    ///< NAME=value lines of the program and its libraries
+    std::string checkpoint;  ///< that it went on from; empty where training began
 };
 
 /// A name and a text, as in /provenance.
@@ -77,7 +88,7 @@ struct RunDescription {
     std::string title;
     std::string run_id;        ///< UUID
     std::string date_created;  ///< ISO 8601, UTC
-    std::string history;       ///< what happened to the file so far, one line each
+    StartRecord start;         ///< the one that goes on now
     Level level = Level::layer;
     std::int64_t warmup_iterations = 0;
     std::int64_t batch_size = 0;  ///< images per rank
@@ -89,7 +100,7 @@ struct RunDescription {
     std::vector<OpDescription> ops;
     std::vector<BucketDescription> buckets;
     std::vector<RankDescription> ranks;
-    LabelDescription labels;  ///< without classes where images are synthetic
+    LabelDescription labels;               ///< without classes where images are synthetic
     std::optional<StagingRecord> staging;  ///< nothing where data.remote is not set
 
     [[nodiscard]] Extents extents() const noexcept {

@@ -71,11 +71,13 @@ struct RunSummary {
     double first_loss = 0, last_loss = 0;
     std::int64_t skipped_images = 0;
     std::int64_t dropped_iterations = 0;
-    std::int64_t dropped_spans = 0;  ///< whose time is missing everywhere
+    std::int64_t missing_iterations = 0;  ///< that a later start found not to be there
+    std::int64_t dropped_spans = 0;       ///< whose time is missing everywhere
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
     std::optional<TwinRecord> twin;
     std::optional<StagingRecord> staging;
+    std::vector<StartRecord> starts;  ///< oldest first; empty where the file does not say
 };
 
 /// Which run a file is of, and how far that came.

@@ -73,15 +73,13 @@ public:
     /// Creates the file with everything but iterations, status "running".
     /// Throws Error{cannot_create} where the file exists (unless `overwrite`) or cannot be made.
     RunWriter(std::string path, const RunDescription& description, bool overwrite);
-    /// Goes on in the file of an earlier start of the same run, which had come to the given
-    /// iteration: takes away what the file has of it and of later ones. `iteration_start` goes on
-    /// with the time that passed on the calendar between the two. Throws Error{cannot_create} where
-    /// the file has other layers, buckets, ranks or batches, bad_data where it cannot be read.
-    struct GoOn {
-        std::int64_t iteration = 0;
-        std::string history;  ///< a line for the attribute `history`
-    };
-    RunWriter(std::string path, const RunDescription& description, const GoOn& from);
+    /// Goes on in the file of an earlier start of the same run, which had come to iteration
+    /// `description.start.iteration`: takes away what the file has of it and of later ones, and
+    /// counts which earlier ones it lacks. `iteration_start` goes on with the time that passed on
+    /// the calendar between the two. Throws Error{cannot_create} where the file has other layers,
+    /// buckets, ranks or batches, bad_data where it cannot be read.
+    struct GoOn {};
+    RunWriter(std::string path, const RunDescription& description, GoOn);
     /// Commits what is left, as `finish(RunStatus::failed)` does, unless `finish` was called.
     ~RunWriter();
     RunWriter(const RunWriter&) = delete;
@@ -110,6 +108,9 @@ public:
     void set_skipped_images(std::int64_t images);
     /// Spans that the recorders had no room for, summed over ranks (see `Recorder::dropped`).
     void set_dropped_spans(std::int64_t spans);
+
+    /// Commits what is left and waits until all of it is on the disk. False where that fails.
+    [[nodiscard]] bool sync();
 
     /// Commits what is left and the status, for at most `finish_patience` where that fails.
     /// Returns false where data was lost (exit 74). A run that failed before its first commit
