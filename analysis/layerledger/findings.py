@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
-from .reductions import EXPOSED, QUANTILES, Reduction, mean, quantiles
+from .reductions import QUANTILES, Reduction, mean, quantiles
 from .runfile import RunFile
 
 SLOWER: Final = 0.05
@@ -40,6 +40,8 @@ OUTLIER: Final = 1.5
 """An iteration that takes this many medians is an outlier."""
 STANDARD_ERRORS: Final = 5.0
 """A difference smaller than so many standard errors may be chance."""
+ALWAYS: Final = 0.8
+"""A rank that is the slowest in this share of the iterations is the one that others wait for."""
 BATCHES: Final = (20, 10, 5)
 """Into so many parts a run is cut to see how slowly its times fluctuate."""
 
@@ -332,13 +334,20 @@ def _waiting(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
         patient = int(np.nanargmax(reduction.activity[:, index]))
         last = np.nanargmax(reduction.own, axis=1)
         slowest = int(np.bincount(last, minlength=run.ranks).argmax())
+        share = float(np.mean(last == slowest))
+        who = (
+            f"It is mostly for rank {slowest}, the slowest in {100 * share:.0f} % of the iterations"
+            if share >= ALWAYS
+            else "No rank is always the slowest: they are late by turns, as where other programs "
+            f"use the cores; most often, in {100 * share:.0f} % of the iterations, it is rank "
+            f"{slowest}"
+        )
         yield Finding(
             _weight(wait),
             "Ranks wait for the slowest one",
-            f"allreduce_wait takes {wait:.1f} % of the iteration. Rank {patient} waits longest, "
-            f"{time_text(float(reduction.activity[patient, index]))} an iteration; most often the "
-            f"slowest is rank {slowest}, in {100 * np.mean(last == slowest):.0f} % of the "
-            "iterations.",
+            f"allreduce_wait takes {wait:.1f} % of the iteration, "
+            f"{time_text(float(reduction.activity[patient, index]))} on rank {patient}, which "
+            f"waits longest. {who}.",
         )
     hidden = float(mean(reduction.allreduce_hidden))
     if transfer > LARGE_SHARE_PERCENT:
@@ -370,7 +379,7 @@ _FASTER_INPUT: Final = {
     "synthetic": "Making synthetic images takes a core: is one free?",
 }
 _CAUSES: Final = {
-    "input_wait": ("Training is input-bound", "the next batch was not ready"),
+    "input_wait": ("Training waits for input", "the next batch was not ready"),
     "memcpy_h2d": ("Copies to the device are exposed", "no layer works while input is copied"),
     "memcpy_d2h": ("Copies to the host are exposed", "no layer works meanwhile"),
     "idle_launch": (
@@ -469,7 +478,7 @@ def _outliers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     growth = {
         name: float(activity[i] - reduction.activity[rank, i])
         for i, name in enumerate(run.activities)
-        if run.level != "off" and name not in EXPOSED
+        if run.level != "off" and name != "allreduce_wait"  # which is for another rank
     }
     if reduction.layers is not None and reduction.unaccounted is not None:
         growth["the layers"] = float(reduction.layers[row, rank] - mean(reduction.layers[:, rank]))

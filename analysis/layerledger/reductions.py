@@ -20,8 +20,6 @@ from .runfile import RunFile
 
 Floats = NDArray[np.float32]
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-EXPOSED: Final = ("allreduce_wait", "allreduce_transfer")
-"""Activities that are not a rank's own doing, or not its alone."""
 GROUP_BYTES: Final = 64 << 20
 """How much of an array is in memory at a time; a few copies of it are made."""
 
@@ -169,7 +167,11 @@ def _reduce(
 
     activity_mean = np.full((run.ranks, len(run.activities)), np.nan, np.float32)
     own = iteration.copy()
-    exposed = [i for i, name in enumerate(run.activities) if name in EXPOSED]
+    exposed = [
+        i
+        for i, name in enumerate(run.activities)
+        if name in ("allreduce_wait", "allreduce_transfer")
+    ]
     for block in run.rank_blocks("activity_time", GROUP_BYTES):
         values = block.values[_as_slice(rows)]
         activity_mean[block.ranks] = mean(values, 0)
