@@ -84,15 +84,15 @@ def ratio(upper: Estimate, lower: Estimate, scale: float = 1.0) -> Interval:
     return Interval(value, value / factor, value * factor)
 
 
-def student(freedom: float) -> float:
-    """How many standard errors hold 95 % of Student's distribution, on both sides together.
+def student(freedom: float, level: float = LEVEL) -> float:
+    """How many standard errors hold `level` of Student's distribution, on both sides together.
 
     With t = sqrt(freedom) * tan(angle) the density over the angle is cos(angle) ** (freedom - 1).
     """
     if freedom > _MOST_FREEDOM:
-        return NormalDist().inv_cdf((1 + LEVEL) / 2)
+        return NormalDist().inv_cdf((1 + level) / 2)
     angles = np.linspace(0, math.pi / 2, _STEPS)
     density = np.clip(np.cos(angles), 0, 1) ** (freedom - 1)
     within = np.concatenate([[0], np.cumsum(density[1:] + density[:-1])])
-    angle = float(np.interp(LEVEL, within / within[-1], angles))
+    angle = float(np.interp(level, within / within[-1], angles))
     return math.sqrt(freedom) * math.tan(angle)

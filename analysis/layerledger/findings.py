@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
+from .dependence import dependence
+from .estimates import student
 from .reductions import QUANTILES, Reduction, mean, quantiles
 from .runfile import RunFile
 
@@ -38,12 +40,10 @@ MOST_NAMED: Final = 5
 FEW_ROWS: Final = 10
 OUTLIER: Final = 1.5
 """An iteration that takes this many medians is an outlier."""
-STANDARD_ERRORS: Final = 5.0
-"""A difference smaller than so many standard errors may be chance."""
+CHANCE: Final = 0.01
+"""In so large a share of sound runs may chance blame a rank, a layer, a part of the run."""
 ALWAYS: Final = 0.8
 """A rank that is the slowest in this share of the iterations is the one that others wait for."""
-BATCHES: Final = (20, 10, 5)
-"""Into so many parts a run is cut to see how slowly its times fluctuate."""
 
 
 @dataclass(frozen=True)
@@ -204,25 +204,19 @@ def _standard_error(spread: NDArray[Any], rows: int) -> NDArray[Any]:
     return np.asarray(1.2533 * quartiles / 1.349 / np.sqrt(max(1, rows)))
 
 
-def dependence(series: NDArray[Any]) -> NDArray[Any]:
-    """[...]: how much larger standard errors are because iterations depend on their neighbours.
+def _needed_errors(rows: int, factors: NDArray[Any], comparisons: int) -> float:
+    """So many standard errors are more than chance, but for CHANCE.
 
-    Of a series [row, ...]. The means of parts of the run vary more than they would if rows were
-    independent; outliers, which medians do not see, count no more than the 5th and 95th percentile.
-    At least 1.
+    `rows` iterations that depend on each other by `factors` are worth fewer.
     """
-    rows = series.shape[0]
-    low, high = np.nanquantile(series, (0.05, 0.95), axis=0)
-    calm = np.clip(series, low, high)
-    factors = [np.ones(series.shape[1:])]
-    for count in BATCHES:
-        size = rows // count
-        if size >= 2:
-            parts = calm[: count * size].reshape(count, size, *series.shape[1:])
-            of_means = np.nanvar(np.nanmean(parts, axis=1), axis=0, ddof=1)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                factors.append(np.sqrt(of_means * size / np.nanvar(calm, axis=0)))
-    return np.asarray(np.fmax.reduce(factors))
+    worth = rows / float(np.nanmedian(factors)) ** 2
+    return student(max(1.0, worth - 1), 1 - CHANCE / comparisons)
+
+
+def _of_difference(errors: NDArray[Any]) -> NDArray[Any]:
+    """[rank, ...]: of the difference from the other ranks' median, whose own error counts too."""
+    others = np.median(errors, axis=0) * (1.2533 if errors.shape[0] > 2 else 1.0)
+    return np.asarray(np.hypot(errors, others / np.sqrt(errors.shape[0] - 1)))
 
 
 def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
@@ -230,9 +224,13 @@ def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Findi
         return
     own = np.nanmedian(reduction.own, axis=0)
     errors = _standard_error(quantiles(reduction.own), reduction.rows.size)
-    errors = np.maximum(errors, np.nanmedian(errors)) * dependence(reduction.own)
+    factors = dependence(reduction.own)
+    factors = np.maximum(factors, np.nanmedian(factors))
+    errors = np.maximum(errors, np.nanmedian(errors)) * factors
     excess = excess_over_others(own)
-    is_slow = (excess > SLOWER) & (excess * own > STANDARD_ERRORS * errors)
+    more = excess * own / (1 + excess)  # than the others' median
+    least = _needed_errors(reduction.rows.size, factors, run.ranks) * _of_difference(errors)
+    is_slow = (excess > SLOWER) & (more > least)
     last = np.nanargmax(reduction.own, axis=1)
     slow_nodes = _slow_nodes(run, is_slow)
     for ranks in slow_nodes[:MOST_NAMED]:
@@ -287,12 +285,16 @@ def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     )
     # Quartiles of few iterations scatter: an error below the other ranks' is not believed.
     errors = np.maximum(errors, np.nanmedian(errors, axis=0))
-    errors = errors * dependence(reduction.own)[:, None]
+    assert reduction.layer_dependence is not None
+    factors = reduction.layer_dependence
+    factors = np.maximum(factors, np.nanmedian(factors, axis=0))
+    errors = _of_difference(errors * factors)
     excess = excess_over_others(medians)
     typical = float(np.nanmedian(reduction.slowest))
     lost = excess * medians / (1 + excess)  # over the others' median
     least = max(SMALL_US, SMALL_SHARE * typical)
-    is_slow = (excess > SLOWER) & (lost > STANDARD_ERRORS * errors) & (lost > least)
+    needed = _needed_errors(reduction.rows.size, factors, medians.size)
+    is_slow = (excess > SLOWER) & (lost > needed * errors) & (lost > least)
     cells = np.argwhere(is_slow)
     cells = cells[np.argsort(-lost[tuple(cells.T)])]
     for i, (rank, layer) in enumerate(cells[:MOST_NAMED]):
@@ -448,15 +450,16 @@ def _drift(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
         return
     fifths = np.array_split(slowest, 5)
     calm = np.concatenate([fifth - np.nanmedian(fifth) for fifth in fifths])  # without the drift
-    factor = float(dependence(calm))
+    factor = dependence(calm)
     for part, where, advice in (
         (0, "first", "it may still warm up: more profile.warmup leaves that out"),
         (4, "last", "clocks or temperature may have changed"),
     ):
         others = np.concatenate([fifth for i, fifth in enumerate(fifths) if i != part])
         ratio = float(np.nanmedian(fifths[part]) / np.nanmedian(others)) - 1
-        error = factor * float(_standard_error(quantiles(fifths[part]), fifths[part].size))
-        if ratio > SLOWER and ratio * float(np.nanmedian(others)) > STANDARD_ERRORS * error:
+        error = float(factor * _standard_error(quantiles(fifths[part]), fifths[part].size))
+        needed = _needed_errors(fifths[part].size, factor, 2)
+        if ratio > SLOWER and ratio * float(np.nanmedian(others)) > needed * error:
             yield Finding(
                 "notice",
                 f"The {where} fifth of the run is slower",

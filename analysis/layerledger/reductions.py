@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .dependence import dependence
 from .histogram import Histograms
 from .progress import Progress
 from .runfile import RunFile
@@ -74,6 +75,8 @@ class Reduction:
     """[rank, layer, phase]."""
     layer_quantiles: Floats | None
     """[quantile, rank, layer, phase]: over rows."""
+    layer_dependence: Floats | None
+    """[rank, layer]: `dependence` of the sum of its phases over rows."""
     layer_histograms: Histograms | None
     """Over rows and ranks: for each layer its three phases and their sum, [layer * 4 + 0 .. 3]."""
     op_median: Floats | None
@@ -192,6 +195,7 @@ def _reduce(
         layers=layers.get("layers"),
         layer_mean=layers.get("layer_mean"),
         layer_quantiles=layers.get("layer_quantiles"),
+        layer_dependence=layers.get("layer_dependence"),
         layer_histograms=layers.get("layer_histograms"),
         op_median=_reduce_ops(run, rows, progress) if run.ops else None,
         buckets=_reduce_buckets(run, rows, layers["backward_end"])
@@ -220,6 +224,7 @@ def _reduce_layers(run: RunFile, rows: NDArray[np.intp], progress: Progress) -> 
         "layers": np.empty((rows.size, ranks), np.float32),
         "layer_mean": np.empty((ranks, count, 3), np.float32),
         "layer_quantiles": np.empty((len(QUANTILES), ranks, count, 3), np.float32),
+        "layer_dependence": np.empty((ranks, count), np.float32),
         "layer_histograms": Histograms(count * 4),
         "backward_end": np.empty((rows.size, ranks), np.float32),
     }
@@ -253,6 +258,7 @@ def _reduce_rank(values: Floats, rank: int, reduced: dict[str, Any]) -> None:
         totals[np.isnan(series[:, :phases]).all(axis=1)] = np.nan
     series[:, phases] = totals
     reduced["layers"][:, rank] = np.nansum(totals, axis=0)
+    reduced["layer_dependence"][rank] = dependence(totals.T)
     flat = series.reshape(-1, rows)
     reduced["layer_histograms"].add(flat)
     flat.sort(axis=1)  # NaN goes last

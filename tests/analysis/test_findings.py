@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from layerledger import RunFile, RunFileWarning
-from layerledger.findings import dependence, excess_over_others, find, time_text
+from layerledger.dependence import dependence
+from layerledger.findings import excess_over_others, find, time_text
 from layerledger.reductions import reduce_run
 from synthetic import Synthetic
 
@@ -62,8 +63,9 @@ def test_slow_fluctuations_are_no_fault_of_a_rank(tmp_path, monkeypatch):
     planted = {(3, layer): 1.4 for layer in ("conv1", "conv2", "fc1")}
     found = findings(tmp_path, ranks=16, iterations=200, slow=planted, change=fluctuating)
     assert "Rank 3 is slow" in [f.title for f in found]  # what is not chance is seen
-    monkeypatch.setattr("layerledger.findings.dependence",
-                        lambda series: np.ones(series.shape[1:]))
+    for module in ("findings", "reductions"):
+        monkeypatch.setattr(f"layerledger.{module}.dependence",
+                            lambda series: np.ones(series.shape[1:]))
     assert blamed() >= 8  # as if they were independent
 
 
