@@ -1,4 +1,7 @@
-"""How far iterations depend on their neighbours: then many tell less than they seem to."""
+"""How well a median over iterations is known that depend on their neighbours.
+
+Then many iterations tell less than they seem to.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,21 @@ from numpy.typing import NDArray
 
 BATCHES: Final = (20, 10, 5)
 """Into so many parts a run is cut to see how slowly its times fluctuate."""
+
+
+def median_error(series: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of a series [row, ...] the median's standard error, and how many rows it is worth.
+
+    From the quartiles, as for normal deviations: outliers do not move a median.
+    """
+    factors = dependence(series)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of what is absent
+        quantile = np.nanquantile if np.isnan(series).any() else np.quantile
+        low, high = quantile(series, (0.25, 0.75), axis=0)
+    rows = max(1, series.shape[0])
+    error = 1.2533 * (high - low) / 1.349 / np.sqrt(rows)
+    return np.asarray(factors * error), np.asarray(rows / factors**2)
 
 
 def dependence(series: NDArray[Any]) -> NDArray[Any]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WORST_PERCENT
-from .dependence import dependence
+from .dependence import median_error
 from .estimates import student
-from .reductions import QUANTILES, Reduction, mean, quantiles
+from .reductions import FEW_RANKS, Reduction, from_others, mean
 from .runfile import RunFile
 
 SLOWER: Final = 0.05
@@ -184,53 +184,31 @@ def _gaps(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
 
 def excess_over_others(values: NDArray[Any]) -> NDArray[Any]:
     """[rank, ...]: by what share each rank is above the median of the other ranks."""
-    ranks = values.shape[0]
-    if ranks == 1:
+    if values.shape[0] == 1:
         return np.zeros_like(values)
-    if ranks > 16:  # one rank more or less does not move the median
-        others = np.broadcast_to(np.median(values, axis=0), values.shape)
-    else:
-        others = np.stack([np.median(np.delete(values, r, 0), axis=0) for r in range(ranks)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(values / others - 1)
+        more = from_others(values[None])[0]
+        return np.asarray(more / (values - more))
 
 
-def _standard_error(spread: NDArray[Any], rows: int) -> NDArray[Any]:
-    """[...]: of a median, from the quartiles of [quantile, ...], as for normal deviations.
-
-    As if iterations did not depend on each other: see `dependence`.
-    """
-    quartiles = spread[QUANTILES.index(0.75)] - spread[QUANTILES.index(0.25)]
-    return np.asarray(1.2533 * quartiles / 1.349 / np.sqrt(max(1, rows)))
-
-
-def _needed_errors(rows: int, factors: NDArray[Any], comparisons: int) -> float:
+def _needed_errors(worth: NDArray[Any], comparisons: int) -> float:
     """So many standard errors are more than chance, but for CHANCE.
 
-    `rows` iterations that depend on each other by `factors` are worth fewer.
+    `worth` is of how many independent rows the errors are; see `median_error`.
     """
-    worth = rows / float(np.nanmedian(factors)) ** 2
-    return student(max(1.0, worth - 1), 1 - CHANCE / comparisons)
-
-
-def _of_difference(errors: NDArray[Any]) -> NDArray[Any]:
-    """[rank, ...]: of the difference from the other ranks' median, whose own error counts too."""
-    others = np.median(errors, axis=0) * (1.2533 if errors.shape[0] > 2 else 1.0)
-    return np.asarray(np.hypot(errors, others / np.sqrt(errors.shape[0] - 1)))
+    return student(max(1.0, float(np.nanmedian(worth)) - 1), 1 - CHANCE / comparisons)
 
 
 def _slow_ranks_and_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     if run.ranks < 2 or run.level == "off":  # then waiting is not told apart
         return
     own = np.nanmedian(reduction.own, axis=0)
-    errors = _standard_error(quantiles(reduction.own), reduction.rows.size)
-    factors = dependence(reduction.own)
-    factors = np.maximum(factors, np.nanmedian(factors))
-    errors = np.maximum(errors, np.nanmedian(errors)) * factors
     excess = excess_over_others(own)
     more = excess * own / (1 + excess)  # than the others' median
-    least = _needed_errors(reduction.rows.size, factors, run.ranks) * _of_difference(errors)
-    is_slow = (excess > SLOWER) & (more > least)
+    errors, worth = median_error(from_others(reduction.own))
+    # Quartiles of few iterations scatter: an error below the other ranks' is not believed.
+    errors = np.maximum(errors, np.nanmedian(errors))
+    is_slow = (excess > SLOWER) & (more > _needed_errors(worth, run.ranks) * errors)
     last = np.nanargmax(reduction.own, axis=1)
     slow_nodes = _slow_nodes(run, is_slow)
     for ranks in slow_nodes[:MOST_NAMED]:
@@ -280,20 +258,18 @@ def _slow_nodes(run: RunFile, is_slow: NDArray[np.bool_]) -> list[NDArray[np.int
 def _slow_layers(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     assert reduction.layer_quantiles is not None
     medians = np.nansum(reduction.layer_median, axis=2)  # [rank, layer]
-    errors = np.sqrt(
-        np.nansum(_standard_error(reduction.layer_quantiles, reduction.rows.size) ** 2, axis=2)
-    )
-    # Quartiles of few iterations scatter: an error below the other ranks' is not believed.
-    errors = np.maximum(errors, np.nanmedian(errors, axis=0))
-    assert reduction.layer_dependence is not None
-    factors = reduction.layer_dependence
-    factors = np.maximum(factors, np.nanmedian(factors, axis=0))
-    errors = _of_difference(errors * factors)
+    assert reduction.layer_error is not None and reduction.layer_worth is not None
+    errors = np.maximum(reduction.layer_error, np.nanmedian(reduction.layer_error, axis=0))
+    worth = reduction.layer_worth
+    if run.ranks > FEW_RANKS:  # then what ranks have in common shows in how little they differ
+        apart = 1.4826 * np.median(np.abs(medians - np.median(medians, axis=0)), axis=0)
+        worth = np.where(apart < errors, run.ranks, worth)
+        errors = np.minimum(apart, errors)
     excess = excess_over_others(medians)
     typical = float(np.nanmedian(reduction.slowest))
     lost = excess * medians / (1 + excess)  # over the others' median
     least = max(SMALL_US, SMALL_SHARE * typical)
-    needed = _needed_errors(reduction.rows.size, factors, medians.size)
+    needed = _needed_errors(worth, medians.size)
     is_slow = (excess > SLOWER) & (lost > needed * errors) & (lost > least)
     cells = np.argwhere(is_slow)
     cells = cells[np.argsort(-lost[tuple(cells.T)])]
@@ -450,15 +426,15 @@ def _drift(_: RunFile, reduction: Reduction) -> Iterator[Finding]:
         return
     fifths = np.array_split(slowest, 5)
     calm = np.concatenate([fifth - np.nanmedian(fifth) for fifth in fifths])  # without the drift
-    factor = dependence(calm)
+    error, worth = (float(value) for value in median_error(calm))
+    error *= 5**0.5  # of a fifth of the rows
+    needed = _needed_errors(np.array(worth / 5), 2)
     for part, where, advice in (
         (0, "first", "it may still warm up: more profile.warmup leaves that out"),
         (4, "last", "clocks or temperature may have changed"),
     ):
         others = np.concatenate([fifth for i, fifth in enumerate(fifths) if i != part])
         ratio = float(np.nanmedian(fifths[part]) / np.nanmedian(others)) - 1
-        error = float(factor * _standard_error(quantiles(fifths[part]), fifths[part].size))
-        needed = _needed_errors(fifths[part].size, factor, 2)
         if ratio > SLOWER and ratio * float(np.nanmedian(others)) > needed * error:
             yield Finding(
                 "notice",

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .dependence import dependence
+from .dependence import median_error
 from .histogram import Histograms
 from .progress import Progress
 from .runfile import RunFile
@@ -24,6 +24,7 @@ QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 GROUP_BYTES: Final = 64 << 20
 """How much of an array is in memory at a time; a few copies of it are made."""
 
+FEW_RANKS: Final = 16
 _THREADS: Final = 2
 
 
@@ -75,8 +76,12 @@ class Reduction:
     """[rank, layer, phase]."""
     layer_quantiles: Floats | None
     """[quantile, rank, layer, phase]: over rows."""
-    layer_dependence: Floats | None
-    """[rank, layer]: `dependence` of the sum of its phases over rows."""
+    layer_error: Floats | None
+    """[rank, layer]: standard error of how much longer the rank's median of the layer is than that
+    of the other ranks. Where ranks are few it is from differences in the same iterations, which
+    what all ranks have in common does not touch; else it is the rank's alone."""
+    layer_worth: Floats | None
+    """[rank, layer]: so many independent rows would give the same error."""
     layer_histograms: Histograms | None
     """Over rows and ranks: for each layer its three phases and their sum, [layer * 4 + 0 .. 3]."""
     op_median: Floats | None
@@ -195,7 +200,8 @@ def _reduce(
         layers=layers.get("layers"),
         layer_mean=layers.get("layer_mean"),
         layer_quantiles=layers.get("layer_quantiles"),
-        layer_dependence=layers.get("layer_dependence"),
+        layer_error=layers.get("layer_error"),
+        layer_worth=layers.get("layer_worth"),
         layer_histograms=layers.get("layer_histograms"),
         op_median=_reduce_ops(run, rows, progress) if run.ops else None,
         buckets=_reduce_buckets(run, rows, layers["backward_end"])
@@ -224,10 +230,13 @@ def _reduce_layers(run: RunFile, rows: NDArray[np.intp], progress: Progress) -> 
         "layers": np.empty((rows.size, ranks), np.float32),
         "layer_mean": np.empty((ranks, count, 3), np.float32),
         "layer_quantiles": np.empty((len(QUANTILES), ranks, count, 3), np.float32),
-        "layer_dependence": np.empty((ranks, count), np.float32),
+        "layer_error": np.empty((ranks, count), np.float32),
+        "layer_worth": np.empty((ranks, count), np.float32),
         "layer_histograms": Histograms(count * 4),
         "backward_end": np.empty((rows.size, ranks), np.float32),
     }
+    if 1 < ranks <= FEW_RANKS:
+        reduced["totals"] = np.empty((rows.size, ranks, count), np.float32)
     backward = run.phases.index("backward")
     chosen = _as_slice(rows)
     times = run.rank_blocks("layer_time", GROUP_BYTES)
@@ -245,7 +254,20 @@ def _reduce_layers(run: RunFile, rows: NDArray[np.intp], progress: Progress) -> 
             for done in work:
                 done.result()
             progress.advance(time.values.nbytes)
+    if "totals" in reduced:
+        errors = median_error(from_others(reduced["totals"]))
+        reduced["layer_error"], reduced["layer_worth"] = errors
     return reduced
+
+
+def from_others(values: NDArray[Any]) -> NDArray[Any]:
+    """[row, rank, ...]: each rank's difference from the median of the others in the same row."""
+    ranks = values.shape[1]
+    if ranks > FEW_RANKS:  # one rank more or less does not move the median
+        return np.asarray(values - np.median(values, axis=1, keepdims=True))
+    return np.stack(
+        [values[:, r] - np.median(np.delete(values, r, 1), axis=1) for r in range(ranks)], axis=1
+    )
 
 
 def _reduce_rank(values: Floats, rank: int, reduced: dict[str, Any]) -> None:
@@ -258,7 +280,10 @@ def _reduce_rank(values: Floats, rank: int, reduced: dict[str, Any]) -> None:
         totals[np.isnan(series[:, :phases]).all(axis=1)] = np.nan
     series[:, phases] = totals
     reduced["layers"][:, rank] = np.nansum(totals, axis=0)
-    reduced["layer_dependence"][rank] = dependence(totals.T)
+    if "totals" in reduced:
+        reduced["totals"][:, rank] = totals.T
+    else:
+        reduced["layer_error"][rank], reduced["layer_worth"][rank] = median_error(totals.T)
     flat = series.reshape(-1, rows)
     reduced["layer_histograms"].add(flat)
     flat.sort(axis=1)  # NaN goes last
