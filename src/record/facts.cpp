@@ -39,10 +39,14 @@ constexpr std::array<NumberFact<ValidationRecord>, 6> validation_facts{{
     {"iteration", "1", "training iterations before the validation", &ValidationRecord::iteration},
 }};
 
-constexpr std::array<NumberFact<TwinRecord>, 6> twin_facts{{
+constexpr std::array<NumberFact<TwinRecord>, 8> twin_facts{{
+    {"median_percent", "percent",
+     "time that profiling adds to the median iteration of a run without it",
+     &TwinRecord::median_percent},
+    {"median_low", "percent", "lower end of its 95 % interval", &TwinRecord::median_low},
+    {"median_high", "percent", "upper end of its 95 % interval", &TwinRecord::median_high},
     {"percent", "percent", "time that profiling adds to the mean iteration of a run without it",
      &TwinRecord::percent},
-    {"median_percent", "percent", "the same of the median iteration", &TwinRecord::median_percent},
     {"profiled", "us", "mean iteration with profiling", &TwinRecord::profiled_us},
     {"unprofiled", "us", "mean iteration of the run without", &TwinRecord::unprofiled_us},
     {"profiled_training", "s", "all iterations with profiling", &TwinRecord::profiled_seconds},
@@ -103,14 +107,18 @@ void write_all(hdf5::File& file, std::string_view group,
     }
 }
 
+/// Nothing where the first fact is missing; what a later version added is absent in older files.
 template <class Record, std::size_t count>
 std::optional<Record> read_all(const hdf5::File& file, std::string_view group,
                                const std::array<NumberFact<Record>, count>& facts) {
     Record record;
+    if (!file.contains(text('/', group)) || !file.contains(path_of(group, facts.front().name))) {
+        return {};
+    }
     for (const NumberFact<Record>& fact : facts) {
         const std::string path = path_of(group, fact.name);
-        if (!file.contains(text('/', group)) || !file.contains(path)) {
-            return {};
+        if (!file.contains(path)) {
+            continue;
         }
         std::visit(
             [&](auto member) {

@@ -1,10 +1,10 @@
 #include "layerledger/timeline/overhead.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <numbers>
 #include <vector>
+
+#include "layerledger/timeline/median_interval.hpp"
 
 namespace layerledger {
 namespace {
@@ -13,30 +13,6 @@ double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
     const std::size_t middle = values.size() / 2;
     return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-/// How many of `n` sorted values to leave out at each end so that the rest holds the median with
-/// at least 95 % confidence; negative when even the whole range does not.
-int trimmed_ranks(std::size_t n) {
-    // Each value falls below the median with probability 1/2: the tail is a binomial sum. Its terms
-    // are made from logarithms, since 2^-n is 0 to a double long before pairs run out.
-    const auto log_factorial = [](std::size_t k) {
-        return std::lgamma(static_cast<double>(k) + 1);
-    };
-    const auto log_term = [&](std::size_t k) {
-        return log_factorial(n) - log_factorial(k) - log_factorial(n - k) -
-               static_cast<double>(n) * std::numbers::ln2;
-    };
-    int ranks = -1;
-    double tail = 0;
-    for (std::size_t k = 0; k <= n; ++k) {
-        tail += std::exp(log_term(k));
-        if (tail > 0.025) {
-            break;
-        }
-        ranks = static_cast<int>(k);
-    }
-    return ranks;
 }
 
 }  // namespace
@@ -68,17 +44,14 @@ std::optional<Overhead> estimate_overhead(std::span<const CheckedIteration> iter
             excess.push_back(median(pair.profiled) / median(pair.unprofiled) - 1);
         }
     }
-    const int trimmed = trimmed_ranks(excess.size());
-    if (trimmed < 0) {
+    const std::optional<Interval> interval = median_interval(excess, 0.95);
+    if (!interval) {
         return std::nullopt;
     }
-    std::sort(excess.begin(), excess.end());
     const double measurement = measurement_us / profiled_iterations / median(unprofiled);
     const auto percent = [measurement](double ratio) { return (ratio + measurement) * 100; };
-    const auto low = static_cast<std::size_t>(trimmed);
-    return Overhead{percent(median(excess)), percent(excess[low]),
-                    percent(excess[excess.size() - 1 - low]), measurement * 100,
-                    static_cast<std::int64_t>(excess.size())};
+    return Overhead{percent(median(excess)), percent(interval->low), percent(interval->high),
+                    measurement * 100, static_cast<std::int64_t>(excess.size())};
 }
 
 }  // namespace layerledger

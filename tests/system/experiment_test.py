@@ -52,11 +52,21 @@ class Twin(ExperimentTest):
                                    (profiled.mean() / unprofiled.mean() - 1) * 100, 6)
             self.assertAlmostEqual(facts["median_percent"],
                                    (np.median(profiled) / np.median(unprofiled) - 1) * 100, 6)
+            self.assertLess(facts["median_low"], facts["median_percent"])
+            self.assertGreater(facts["median_high"], facts["median_percent"])
             self.assertNotIn("twin", twin)
         row, = rows_of(self.runs / "experiment.csv")
-        self.assertAlmostEqual(float(row["twin.percent"]), facts["percent"], 6)
-        said = re.search(r"profiling against none: ([+-][0-9.]+) %", result.stdout)
-        self.assertAlmostEqual(float(said.group(1)), facts["percent"], delta=0.006)
+        names = [name for name in row if name.startswith("twin.")]
+        self.assertEqual(names[:4], ["twin.median_percent", "twin.median_low", "twin.median_high",
+                                     "twin.percent"])
+        for name in names:
+            self.assertAlmostEqual(float(row[name]), facts[name.removeprefix("twin.")], 6)
+        said = re.search(r"profiling against none: (\S+) % of the median iteration "
+                         r"\(95 % interval (\S+) to (\S+)\); training (\S+) %", result.stdout)
+        training = (facts["profiled_training"] / facts["unprofiled_training"] - 1) * 100
+        for number, fact in zip(said.groups(), [facts["median_percent"], facts["median_low"],
+                                                facts["median_high"], training], strict=True):
+            self.assertAlmostEqual(float(number), fact, delta=0.006)
         self.assertIn("within the profiled run: ", result.stdout)
         for command in ("check", "summary"):
             seen = subprocess.run([PROGRAM, command, run_file], capture_output=True, text=True,

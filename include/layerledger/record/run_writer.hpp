@@ -55,9 +55,11 @@ struct WallClockRecord {
 
 /// A run against the same run with profiling off.
 struct TwinRecord {
-    double percent = 0;         ///< (profiled / unprofiled - 1) * 100 of the mean iteration
-    double median_percent = 0;  ///< of the median iteration
-    double profiled_us = 0;     ///< mean iteration
+    double median_percent = 0;   ///< (profiled / unprofiled - 1) * 100 of the median iteration
+    double median_low = absent;  ///< its 95 % interval; NaN where there are too few iterations
+    double median_high = absent;
+    double percent = 0;      ///< the same of the mean iteration
+    double profiled_us = 0;  ///< mean iteration
     double unprofiled_us = 0;
     double profiled_seconds = 0;  ///< all iterations
     double unprofiled_seconds = 0;

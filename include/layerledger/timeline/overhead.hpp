@@ -28,10 +28,8 @@ struct Overhead {
 /// Each pair gives one ratio: median time of its profiled iterations over median time of
 /// its unprofiled ones. To the median of (ratio - 1) comes the mean cost of measurement (closing
 /// accounts, gather, commit) per profiled iteration, over all iterations, which is timed directly
-/// because it is rare and large. The interval lies between the order statistics of the ratios that
-/// hold the median with at least 95 % confidence whatever their distribution (Conover, Practical
-/// Nonparametric Statistics, 3.2). Empty with fewer than 6 complete pairs: no such interval exists
-/// then.
+/// because it is rare and large. The interval is that of `median_interval` with 95 %. Empty with
+/// fewer than 6 complete pairs: no such interval exists then.
 [[nodiscard]] std::optional<Overhead> estimate_overhead(
     std::span<const CheckedIteration> iterations);
 
