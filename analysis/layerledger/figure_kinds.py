@@ -380,6 +380,8 @@ def _finish(
     axes.margins(x=0.01)
     if last:
         axes.set_xlabel(_x_label(series, clipped))
+    for start in series.starts:
+        axes.axvline(start - series.step / 2, color=GREY, ls=":", lw=1.2, zorder=1)
     if series.warmup.any():
         end = series.iterations[np.flatnonzero(series.warmup)[-1]] + series.step / 2
         axes.axvspan(series.iterations[0] - series.step / 2, end, color="#EDEDED", lw=0, zorder=0)
@@ -388,8 +390,9 @@ def _finish(
 def _x_label(series: Series, clipped: bool) -> str:
     thinned = f", each point the mean of {series.step}" if series.step > 1 else ""
     cut = ", partly above the axis" if clipped else ""
-    grey = f" (grey: warm-up{cut})" if series.warmup.any() else ""
-    return f"iteration{thinned}{grey}"
+    marks = [f"grey: warm-up{cut}"] if series.warmup.any() else []
+    marks += ["dotted: started again"] if series.starts else []
+    return f"iteration{thinned}" + (f" ({'; '.join(marks)})" if marks else "")
 
 
 def _legend(axes: Axes, series: Series) -> None:

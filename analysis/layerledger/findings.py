@@ -93,6 +93,22 @@ def _digits(value: float) -> str:
 def _state(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
     for note in run.notes:
         yield Finding("problem", "The run is not whole", f"{note[0].upper()}{note[1:]}.")
+    starts = run.starts
+    if len(starts) > 1:
+        hosts = [" ".join(dict.fromkeys(of.split())) for of in starts["hostlist"]]
+        moved = len(set(hosts)) > 1
+        versions = starts["versions"].nunique() > 1
+        changed = [
+            text for text, has in (("hosts", moved), ("versions of its libraries", versions)) if has
+        ]
+        yield Finding(
+            "notice",
+            f"The run was started {len(starts)} times",
+            "Numbers are over all of its starts"
+            + (f", which had other {' and '.join(changed)}" if changed else "")
+            + ". Figures over the iterations mark where it was started again; The run lists the "
+            "starts.",
+        )
     if run.skipped_images:
         yield Finding(
             "notice",

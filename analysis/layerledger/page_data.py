@@ -17,6 +17,7 @@ from .bounds import OVERHEAD_PERCENT, UNACCOUNTED_MEDIAN_PERCENT, UNACCOUNTED_WO
 from .charts import ACTIVITY_COLOURS, PHASE_COLOURS
 from .reductions import QUANTILES, Reduction, mean
 from .runfile import RunFile
+from .series import later_starts
 
 MOST_BARS: Final = 48
 """More ranks than that share a chart of bands, without a name for each."""
@@ -183,6 +184,7 @@ def iterations_section(run: RunFile, reduction: Reduction) -> Section:
             "median": rounded(np.add.reduceat(median, starts) / counts),
             "loss": rounded(np.add.reduceat(loss, starts, dtype=np.float64) / counts),
             "typical": rounded(np.nanmedian(reduction.slowest) / 1e3),
+            "starts": later_starts(run),
         },
         table,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -36,6 +36,8 @@ class Series:
     ranks: int
     step: int = 1
     """How many neighbouring iterations each row is the mean of."""
+    starts: tuple[int, ...] = ()
+    """Iterations at which the run was started again."""
 
     @property
     def lines(self) -> list[str]:
@@ -46,9 +48,7 @@ class Series:
 
     def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Series:
         """The same rows with other values."""
-        return Series(
-            self.iterations, self.warmup, change(self.data), self.is_band, self.ranks, self.step
-        )
+        return replace(self, data=change(self.data))
 
     def table(self, names: list[str], unit: str) -> pd.DataFrame:
         """One row an iteration and line, one column for each of `names`, which are the elements of
@@ -100,8 +100,22 @@ def read_series(
         np.concatenate(pieces).astype(np.float32),
         is_band,
         run.ranks,
+        starts=later_starts(run),
     )
     return _thinned(series)
+
+
+def later_starts(run: RunFile) -> tuple[int, ...]:
+    """The first iteration of each start of the run but the first, as far as the file has any.
+
+    A start from an older checkpoint has replaced what starts before it wrote of later iterations.
+    """
+    numbers = run.read("iteration")
+    kept: list[int] = []
+    for iteration in reversed(run.starts["iteration"].tolist()):
+        if not kept or iteration < kept[0]:
+            kept.insert(0, iteration)
+    return tuple(i for i in kept if numbers.size and numbers[0] < i <= numbers[-1])
 
 
 def _thinned(series: Series) -> Series:
@@ -113,11 +127,10 @@ def _thinned(series: Series) -> Series:
     counts = np.diff(np.append(starts, rows))
     sums = np.add.reduceat(series.data, starts, axis=0, dtype=np.float64)
     means = sums / counts.reshape(-1, *[1] * (series.data.ndim - 1))
-    return Series(
-        series.iterations[starts],
-        np.logical_or.reduceat(series.warmup, starts),
-        means.astype(np.float32),
-        series.is_band,
-        series.ranks,
-        step,
+    return replace(
+        series,
+        iterations=series.iterations[starts],
+        warmup=np.logical_or.reduceat(series.warmup, starts),
+        data=means.astype(np.float32),
+        step=step,
     )

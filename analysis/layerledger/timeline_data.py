@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .page_data import Section
 from .reductions import Reduction
 from .runfile import RunFile
+from .series import later_starts
 
 MOST_RANKS: Final = 10
 """So many ranks have lanes; with more the slowest, the fastest and some between are chosen."""
@@ -36,7 +37,7 @@ def timeline_section(run: RunFile, reduction: Reduction) -> Section:
     windows: list[dict[str, Any]] = []
     records: list[tuple[Any, ...]] = []
     for name, row in (("typical", typical), ("slowest", slowest)):
-        rows = _neighbours(reduction, row)
+        rows = _neighbours(run, reduction, row)
         windows.append({"name": name, **_window(run, rows, ranks, name, records)})
     return Section(
         {
@@ -59,13 +60,18 @@ def chosen_ranks(reduction: Reduction) -> NDArray[np.intp]:
     return np.sort(order[np.linspace(0, own.size - 1, MOST_RANKS).astype(int)])
 
 
-def _neighbours(reduction: Reduction, row: int) -> NDArray[np.intp]:
-    """Up to ROWS indices into the file around a row, as far as they follow each other there."""
+def _neighbours(run: RunFile, reduction: Reduction, row: int) -> NDArray[np.intp]:
+    """Up to ROWS indices into the file around a row, as far as they follow each other there.
+
+    Another start of the run is another time, perhaps on another clock.
+    """
     rows = [int(reduction.rows[row])]
     present = set(reduction.rows.tolist())
+    numbers = run.read("iteration")
+    start_of = np.searchsorted(later_starts(run), numbers, side="right")
     for step in (1, -1):
         neighbour = int(reduction.rows[row]) + step
-        if neighbour in present and len(rows) < ROWS:
+        if neighbour in present and start_of[neighbour] == start_of[rows[0]] and len(rows) < ROWS:
             rows.append(neighbour)
     return np.sort(np.array(rows))
 

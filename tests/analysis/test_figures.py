@@ -1,5 +1,8 @@
 """The command `figures`: every kind, its files and its numbers."""
 
+import pathlib
+import types
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -166,6 +169,24 @@ def test_a_warm_up_far_above_the_rest_is_cut_and_that_is_said(tmp_path):
         axes = figure_kinds.total_and_layers(run).figure.axes
     assert axes[-1].get_xlabel() == "iteration (grey: warm-up, partly above the axis)"
     assert axes[0].get_ylim()[1] == pytest.approx(1.08 * 1.926, rel=1e-3)
+
+
+def test_where_a_run_was_started_again_is_marked():
+    kept = pathlib.Path(__file__).parent / "fixtures" / "run-1.2.0.h5"
+    with RunFile(kept) as run, mpl.rc_context(STYLE):
+        for axes in figure_kinds.total_and_layers(run).figure.axes:
+            assert [4.5] in [sorted(set(line.get_xdata())) for line in axes.lines]
+        assert "dotted: started again" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize(("starts", "kept"), [
+    ([], ()), ([0], ()), ([0, 5], (5,)), ([0, 5, 8], (5, 8)), ([0, 10, 5], (5,)),
+    ([0, 5, 10, 5, 8], (5, 8)), ([0, 5, 0], ()), ([0, 30], ()),
+])
+def test_a_start_replaces_what_was_after_its_checkpoint(starts, kept):
+    run = types.SimpleNamespace(starts=pd.DataFrame({"iteration": starts}),
+                                read=lambda _: np.arange(20))
+    assert series.later_starts(run) == kept
 
 
 def test_two_runs_of_which_one_was_not_profiled(tmp_path):

@@ -237,6 +237,22 @@ def test_a_run_that_was_resumed_shows_its_starts(tmp_path):
     assert first.startswith("begun, on vm: layerledger train")
     assert second.startswith("after iteration 5 from runs/run-1.2.0.checkpoints/")
     assert ["records lost", "0 iterations, 0 spans"] in facts["Facts"]
+    data = data_of(next(tmp_path.glob("*.html")))
+    assert data["sections"]["iterations"]["starts"] == [5]
+    for window in data["sections"]["timeline"]["windows"]:  # none is of two starts
+        assert max(window["iterations"]) < 5 or min(window["iterations"]) >= 5
+    titles = {finding["title"]: finding["text"] for finding in data["findings"]}
+    assert titles["The run was started 2 times"].startswith("Numbers are over all of its starts.")
+
+
+@needs_chromium
+def test_a_browser_marks_the_starts(tmp_path):
+    kept = pathlib.Path(__file__).parent / "fixtures" / "run-1.2.0.h5"
+    assert main(["report", str(kept), "-o", str(tmp_path)]) == 0
+    found = inspect(tmp_path, tmp_path / "run-1.2.0.html", 1280)
+    assert found["state"] == "ready" and json.loads(found["wrong"]) == []
+    assert "dotted: started again" in browse(tmp_path, tmp_path / "run-1.2.0.html", 1280,
+                                             "--dump-dom")
 
 
 def test_planted_mistakes_stand_on_the_page(tmp_path):

@@ -195,7 +195,10 @@ def _facts(run: RunFile) -> list[list[Any]]:
 
 def _start(row: Any) -> list[str]:  # noqa: ANN401 (a named tuple of pandas)
     whence = f"after iteration {row.iteration} from {row.checkpoint}" if row.checkpoint else "begun"
-    return [row.date, f"{whence}, on {' '.join(dict.fromkeys(row.hostlist.split()))}: {row.cmdline}"]
+    return [
+        row.date,
+        f"{whence}, on {' '.join(dict.fromkeys(row.hostlist.split()))}: {row.cmdline}",
+    ]
 
 
 def _with_origin(run: RunFile, key: str) -> str:

@@ -270,6 +270,7 @@ function overIterations(data) {
   const settled = data.slowest.filter((value, i) => value !== null && data.iterations[i] >= data.iterations[0] + data.warmupEnd)
     .sort((a, b) => a - b);
   const usual = 1.25 * (settled[Math.floor(0.95 * (settled.length - 1))] ?? 1);
+  const notes = [data.warmupEnd ? "grey: warm-up" : "", data.starts.length ? "dotted: started again" : ""].filter(Boolean);
   const hasPeaks = Math.max(...data.slowest) > 2 * usual;
   let limit = hasPeaks ? usual : null;
   const lines = (svg, width, height, values, colours, text, fromZero) => {
@@ -284,7 +285,10 @@ function overIterations(data) {
       shape(svg, "rect", { x: left, y: top, width: Math.max(1, x(data.iterations[0] + data.warmupEnd) - left), height: bottom - top, fill: "#eceef2" });
     }
     leftAxis(svg, y, ticks(low, high, 5), left, right, text);
-    bottomAxis(svg, x, ticks(data.iterations[0], last, Math.max(2, width / 110)), bottom, bottom, "iteration" + (data.warmupEnd ? " (grey: warm-up)" : ""));
+    bottomAxis(svg, x, ticks(data.iterations[0], last, Math.max(2, width / 110)), bottom, bottom, "iteration" + (notes.length ? ` (${notes.join("; ")})` : ""));
+    for (const start of data.starts) {
+      shape(svg, "line", { x1: x(start), x2: x(start), y1: top, y2: bottom, stroke: "#5b6475", "stroke-width": 1.2, "stroke-dasharray": "2 3" });
+    }
     values.forEach((series, k) => {
       let path = "", pen = "M";
       series.forEach((value, i) => {
