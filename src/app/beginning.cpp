@@ -25,29 +25,42 @@ std::int64_t number_in(const std::string& word) {
 
 /// The checkpoint that train.resume names; nothing where the run begins at iteration 0.
 std::optional<CheckpointFolder::Found> wanted_checkpoint(const Experiment& experiment,
-                                                         const CheckpointFolder& folder) {
+                                                         const CheckpointFolder& folder,
+                                                         const std::string& run_file) {
     const std::string& resume = experiment.train.resume;
     if (resume == "none") {
         return {};
     }
     if (resume == "auto") {
-        return folder.newest_whole();
+        std::optional<CheckpointFolder::Found> found = folder.newest_whole();
+        if (found || experiment.train.resume_mismatch != "allow") {
+            return found;
+        }
+        // This run may have ended before its first checkpoint, and went on from another's.
+        for (const std::string& before : checkpoint_folders_before(run_file)) {
+            if (found = CheckpointFolder(before, 1).newest_whole(); found) {
+                return found;
+            }
+        }
+        return {};
     }
     return CheckpointFolder::Found{resume, read_checkpoint(resume)};
 }
 
-void require_same_training(const Experiment& experiment, const CheckpointFolder::Found& found,
-                           const std::vector<Fact>& identity) {
+/// True where the checkpoint is of this training; false where it is of another one that may be made
+/// use of.
+bool is_same_training(const Experiment& experiment, const CheckpointFolder::Found& found,
+                      const std::vector<Fact>& identity) {
     const std::string different = differences(found.checkpoint, identity);
     if (different.empty()) {
-        return;
+        return true;
     }
     LL_VALIDATE(experiment.train.resume_mismatch == "allow", ExitCode::configuration,
                 text("'", found.path, "' is of another training: ", different,
-                     "; go on with the same, or set train.resume_mismatch = allow and another "
-                     "output.file"));
+                     "; go on with the same, or set train.resume_mismatch = allow"));
     log::warning(
         text("what follows is another training than that of '", found.path, "': ", different));
+    return false;
 }
 
 /// As many images as before, in iterations of this run.
@@ -96,11 +109,13 @@ CheckpointFolder checkpoint_folder(const Experiment& experiment, const std::stri
 
 Beginning find_beginning(const Communicator& world, const Experiment& experiment,
                          const Network& network, const TrainerOptions& options,
-                         const std::vector<Fact>& identity, const std::string& run_file) {
+                         const std::vector<Fact>& identity, const std::string& run_file,
+                         bool ends_with_validation) {
     Beginning beginning;
     world.agree_on_root([&] {
         const CheckpointFolder folder = checkpoint_folder(experiment, run_file);
-        std::optional<CheckpointFolder::Found> found = wanted_checkpoint(experiment, folder);
+        std::optional<CheckpointFolder::Found> found =
+            wanted_checkpoint(experiment, folder, run_file);
         if (!found) {
             if (experiment.train.resume == "auto") {
                 log::info("there is no checkpoint to go on from: training begins at iteration 0");
@@ -108,7 +123,7 @@ Beginning find_beginning(const Communicator& world, const Experiment& experiment
             return;
         }
         Checkpoint& checkpoint = found->checkpoint;
-        require_same_training(experiment, *found, identity);
+        const bool is_same = is_same_training(experiment, *found, identity);
         if (const std::string changed = changed_settings(checkpoint, experiment);
             !changed.empty()) {
             log::warning(text("settings have changed since '", found->path, "': ", changed));
@@ -117,13 +132,18 @@ Beginning find_beginning(const Communicator& world, const Experiment& experiment
         beginning.iteration =
             iteration_here(checkpoint, identity, options.iterations_per_epoch > 0);
         beginning.skipped_images = checkpoint.skipped_images;
-        // Numbers of iterations that mean something else belong into another run.
-        if (folder.holds(found->path) && beginning.iteration == checkpoint.iteration) {
-            beginning.run_id = checkpoint.run_id;
+        if (folder.holds(found->path)) {
+            (is_same ? beginning.run_id : beginning.carried_from) = checkpoint.run_id;
         }
         const std::optional<RunIdentity> run = run_in(run_file);
-        beginning.is_complete = beginning.iteration >= options.iterations && run &&
+        const bool is_trained = beginning.iteration >= options.iterations && run &&
                                 run->run_id == beginning.run_id && run->status == "complete";
+        const bool lacks_validation =
+            ends_with_validation && run && run->last_validation < beginning.iteration;
+        beginning.is_complete = is_trained && !lacks_validation;
+        if (is_trained && lacks_validation) {
+            log::info("the training is complete, its last validation is not");
+        }
         beginning.state =
             take_state(checkpoint, network, options.optimizer.kind, identity, world.size());
         beginning.state.iteration = beginning.iteration;
@@ -147,14 +167,23 @@ void go_on_from(Beginning& beginning, Trainer& trainer, const Communicator& worl
 std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginning& beginning,
                                     const std::string& run_file, RunDescription& description) {
     const CheckpointFolder folder = checkpoint_folder(experiment, run_file);
-    const std::optional<RunIdentity> run = run_in(run_file);
+    std::optional<RunIdentity> run = run_in(run_file);
     const bool overwrite = experiment.output.overwrite;
     description.start.iteration = beginning.iteration;
     description.start.checkpoint = beginning.checkpoint;
+    std::error_code failure;
+    if (!beginning.carried_from.empty() &&
+        (run ? run->run_id == beginning.carried_from : !fs::exists(run_file, failure))) {
+        const std::string before = set_aside(run_file, SetAside::before);
+        description.start.checkpoint =
+            (fs::path(before + ".checkpoints") / fs::path(beginning.checkpoint).filename())
+                .string();
+        run.reset();
+    }
     if (beginning.run_id.empty()) {
         make_room_for_checkpoints(experiment, folder);
         if (experiment.train.resume == "auto" && !overwrite && run && run->status != "complete") {
-            set_aside(run_file);
+            set_aside(run_file, SetAside::unfinished);
         }
     } else {
         description.run_id = beginning.run_id;

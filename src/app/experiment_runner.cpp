@@ -45,16 +45,14 @@ bool deal_with(Earlier earlier, const Experiment& experiment) {
     if (earlier == Earlier::refuse || !fs::exists(path, failure)) {
         return false;
     }
-    if (is_complete(path)) {
-        if (earlier == Earlier::go_on) {
-            log::info(text("'", path, "' is complete: nothing is left to do"));
-            return true;
-        }
-        set_aside(path);
-    } else if (experiment.train.resume != "auto" ||
-               checkpoint_folder(experiment, path).files().empty()) {
-        set_aside(path);
+    if (experiment.train.resume == "auto" && !checkpoint_folder(experiment, path).files().empty()) {
+        return false;  // its last checkpoint says what is left to do: some iterations, a validation
     }
+    if (earlier == Earlier::go_on && is_complete(path)) {
+        log::info(text("'", path, "' is complete: nothing is left to do"));
+        return true;
+    }
+    set_aside(path, SetAside::unfinished);
     return false;
 }
 

@@ -21,28 +21,57 @@ void move(const fs::path& from, const fs::path& to) {
                      failure.message(), ") use another output.directory"));
 }
 
+fs::path checkpoints_of(const fs::path& run_file) {
+    return fs::path(run_file).replace_extension(".checkpoints");
+}
+
+/// NAME.before-2.h5
+fs::path numbered(const fs::path& run_file, SetAside why, int number) {
+    const char* const word = why == SetAside::before ? "before" : "unfinished";
+    return fs::path(run_file).replace_filename(
+        text(run_file.stem().string(), ".", word, "-", number, run_file.extension().string()));
+}
+
 }  // namespace
 
-void set_aside(const std::string& run_file) {
+std::string set_aside(const std::string& run_file, SetAside why) {
     const fs::path path(run_file);
-    const fs::path checkpoints = fs::path(path).replace_extension(".checkpoints");
+    const fs::path checkpoints = checkpoints_of(path);
     for (int number = 1;; ++number) {
-        const std::string stem = text(path.stem().string(), ".unfinished-", number);
-        const fs::path aside = path.parent_path() / (stem + path.extension().string());
-        const fs::path checkpoints_aside = path.parent_path() / (stem + ".checkpoints");
+        const fs::path aside = numbered(path, why, number);
         std::error_code failure;
-        if (fs::exists(aside, failure) || fs::exists(checkpoints_aside, failure)) {
+        if (fs::exists(aside, failure) || fs::exists(checkpoints_of(aside), failure)) {
             continue;
         }
-        if (fs::exists(checkpoints, failure)) {
-            move(checkpoints, checkpoints_aside);
+        if (fs::exists(path, failure)) {
+            move(path, aside);
         }
-        move(path, aside);
+        // Last, because they are what a start goes on from that follows a kill in between.
+        if (fs::exists(checkpoints, failure)) {
+            move(checkpoints, checkpoints_of(aside));
+        }
         log::warning(text("'", run_file,
                           "' is of an earlier start that is not gone on with; it is now '",
                           aside.string(), "'"));
-        return;
+        return fs::path(aside).replace_extension().string();
     }
+}
+
+std::vector<std::string> checkpoint_folders_before(const std::string& run_file) {
+    std::vector<std::string> folders;
+    std::error_code failure;
+    for (int number = 1;; ++number) {
+        const fs::path aside = numbered(run_file, SetAside::before, number);
+        const fs::path checkpoints = checkpoints_of(aside);
+        const bool has_checkpoints = fs::exists(checkpoints, failure);
+        if (!has_checkpoints && !fs::exists(aside, failure)) {
+            break;
+        }
+        if (has_checkpoints) {
+            folders.insert(folders.begin(), checkpoints.string());
+        }
+    }
+    return folders;
 }
 
 }  // namespace layerledger

@@ -2,11 +2,21 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace layerledger {
 
-/// NAME.h5 becomes NAME.unfinished-1.h5 (or -2, ...), NAME.checkpoints likewise where it is there.
-/// Says so. Throws Error{cannot_create}.
-void set_aside(const std::string& run_file);
+/// Why a run is not gone on with, as its files' names say it.
+enum class SetAside : unsigned char {
+    unfinished,  ///< it ended without a checkpoint, or is to be repeated
+    before,      ///< another training goes on from what it had learnt
+};
+
+/// What is there of NAME.h5 and NAME.checkpoints becomes NAME.unfinished-1.h5 (or -2, ...) and so
+/// on; returns the new NAME with its folder. Says so. Throws Error{cannot_create}.
+std::string set_aside(const std::string& run_file, SetAside why);
+
+/// The checkpoint folders of trainings that the run in this place went on from, newest first.
+[[nodiscard]] std::vector<std::string> checkpoint_folders_before(const std::string& run_file);
 
 }  // namespace layerledger

@@ -129,8 +129,10 @@ bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer
     if (const auto overhead = trainer.overhead()) {
         writer.set_overhead(overhead_record(*overhead));
     }
-    writer.set_wall_clock(
-        {recorder.windows_us(), trainer.wall_clock().elapsed_us, trainer.wall_clock().paused_us});
+    if (recorder.windows_us() > 0) {  // else this start had nothing left but to validate
+        writer.set_wall_clock({recorder.windows_us(), trainer.wall_clock().elapsed_us,
+                               trainer.wall_clock().paused_us});
+    }
     return writer.finish(outcome.is_stopped ? RunStatus::interrupted : RunStatus::complete);
 }
 
@@ -184,8 +186,9 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     const std::string path = run_file_path(job.experiment);
     const std::vector<Fact> identity = training_identity(job.experiment, *job.network, job.images,
                                                          world.size(), job.backend->info());
-    Beginning beginning =
-        find_beginning(world, job.experiment, *job.network, job.options, identity, path);
+    const TrainingBreaks::ValidationSources validation = validation_sources(job, world);
+    Beginning beginning = find_beginning(world, job.experiment, *job.network, job.options, identity,
+                                         path, static_cast<bool>(validation));
     if (beginning.is_complete) {
         log::info(text("'", path, "' is complete: nothing is left to do"));
         return ExitCode::ok;
@@ -226,8 +229,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
                          job.experiment.output.commit_seconds, writer.get(), displays.progress);
     TrainingBreaks breaks(
         {world, *job.network, job.options, *job.source, *trainer, recorder, writer.get()},
-        job.experiment.train, validation_sources(job, world),
-        checkpoint_folder(job.experiment, path),
+        job.experiment.train, validation, checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
     Outcome outcome;
     try {

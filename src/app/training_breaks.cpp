@@ -95,11 +95,12 @@ bool TrainingBreaks::take(std::int64_t iterations_done) {
 void TrainingBreaks::take_last() {
     const std::int64_t done = parts_.trainer.iterations_done();
     parts_.recorder.flush();
-    if (validation_sources_ && last_validation_ != done) {
-        try_to_validate();
-    }
+    // First: where the validation fails or is cut off, the next start has to repeat only that.
     if (settings_.checkpoint_every > 0 && last_checkpoint_ != done) {
         save_checkpoint();
+    }
+    if (validation_sources_ && last_validation_ != done) {
+        try_to_validate();
     }
 }
 

@@ -188,7 +188,8 @@ std::vector<Setting> make_table() {
     train.add("resume", &T::resume, Text{},
               "none, auto (the run's newest whole checkpoint, if there is one) or a checkpoint");
     train.add("resume_mismatch", &T::resume_mismatch, OneOf{{"refuse", "allow"}},
-              "a checkpoint of another network, seed, batch, optimizer or number of ranks");
+              "a checkpoint of another network, seed, batch, optimizer or number of ranks; allowed, "
+              "what fits is carried over into a new run, and the earlier one kept as NAME.before-1");
 
     using S = SyncSettings;
     Section sync(table, "sync", &Experiment::sync);

@@ -305,9 +305,11 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
 
 RunIdentity identify_run(const std::string& path) {
     const hdf5::File file = open_run_file(path);
+    const std::optional<ValidationRecord> validation = read_validation(file);
     return {file.text_attribute("/", "run_id").value_or(""),
             file.text_attribute("/", "status").value_or(""),
-            file.integer_attribute("/", "committed_iterations").value_or(0)};
+            file.integer_attribute("/", "committed_iterations").value_or(0),
+            validation ? validation->iteration : -1};
 }
 
 RunSummary summarize(const std::string& path) {

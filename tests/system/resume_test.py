@@ -324,14 +324,12 @@ class WrongCheckpoints(ResumeTest):
                 CONFIGURATION)
             for name in names + ["train.resume_mismatch"]:
                 self.assertIn(name, complaint)
-        # On request what fits is carried over, but not into the same arrays.
-        other = {"train__iterations": 6, "train__resume": self.checkpoint(3),
-                 "train__resume_mismatch": "allow"}
-        self.assertIn("cannot go on", self.complaint(self.train(1, **other), CANNOT_CREATE))
-        result = self.train(1, output__file="other.h5", **other)
+        result = self.train(1, train__iterations=6, train__resume=self.checkpoint(3),
+                            train__resume_mismatch="allow", output__file="other.h5")
         self.assertEqual(result.returncode, 0, result.stderr)
         with h5py.File(self.run_file.with_name("other.h5"), "r") as run:
             np.testing.assert_array_equal(run["iteration"][:], [3, 4, 5])
+        self.assertTrue(self.checkpoint(3).exists())
 
     def test_more_ranks_go_on_after_as_many_images(self):
         write_images(self.images)
@@ -353,6 +351,77 @@ class WrongCheckpoints(ResumeTest):
         self.assertFalse(self.run_file.exists())
         self.assertEqual(self.train(output__overwrite="true").returncode, 0)
         self.assertFalse(self.checkpoint(3).exists())
+
+
+class CarryingOver(ResumeTest):
+    """train.resume = auto with a checkpoint of another training, which is allowed."""
+
+    def setUp(self):
+        super().setUp()
+        self.before = self.run_file.with_name("run.before-1.h5")
+        self.checkpoints_before = self.before.with_suffix(".checkpoints")
+        self.train(train__iterations=10, train__checkpoint_every=EVER)
+        self.recorded = self.run_file.read_bytes()
+        self.other = {"ranks": 1, "train__resume": "auto", "train__resume_mismatch": "allow",
+                      "train__iterations": 20}
+
+    def assert_carried_over(self, before, iterations):
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["status"], "complete")
+            np.testing.assert_array_equal(run["iteration"][:], iterations)
+            self.assertEqual(run["starts/started_checkpoint"].asstr()[0],
+                             str(self.checkpoint(10, before.with_suffix(".checkpoints"))))
+            self.assertEqual(run["rank"].shape, (1,))
+
+    def test_goes_into_a_new_run_and_names_the_differences(self):
+        result = self.train(train__checkpoint_every=EVER, **self.other)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("world_size (2 there, 1 here)", result.stderr)
+        self.assertIn(str(self.before), result.stderr)
+        self.assert_carried_over(self.before, np.arange(10, 20))
+        self.assertEqual(self.before.read_bytes(), self.recorded)
+        self.assertTrue(self.checkpoint(10, self.checkpoints_before).exists())
+        self.assertEqual(self.latest(), self.checkpoint(20).name)
+        # The new run is one of its own: it goes on as any does.
+        result = self.train(train__checkpoint_every=EVER,
+                            **{**self.other, "train__iterations": 25})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("another training", result.stderr)
+        self.assert_carried_over(self.before, np.arange(10, 25))
+        self.assertFalse(self.run_file.with_name("run.before-2.h5").exists())
+        # And it can be carried over again.
+        result = self.train(train__checkpoint_every=EVER, experiment__seed=5,
+                            **{**self.other, "train__iterations": 30})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("seed (1 there, 5 here)", result.stderr)
+        self.assertTrue(self.run_file.with_name("run.before-2.h5").exists())
+        self.assertEqual(self.before.read_bytes(), self.recorded)
+
+    def test_a_start_that_ended_before_its_first_checkpoint_is_repeated(self):
+        first = self.train(train__checkpoint_every=0, **self.other)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        with h5py.File(self.run_file, "r+") as run:
+            losses = run["loss"][:]
+            run.attrs["status"] = "running"
+        result = self.train(train__checkpoint_every=0, **self.other)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("run.unfinished-1.h5", result.stderr)
+        self.assert_carried_over(self.before, np.arange(10, 20))
+        with h5py.File(self.run_file, "r") as run:
+            np.testing.assert_array_equal(run["loss"][:], losses)
+        self.assertFalse(self.run_file.with_name("run.before-2.h5").exists())
+
+    def test_a_kill_between_the_two_renames_loses_nothing(self):
+        self.run_file.rename(self.before)
+        result = self.train(train__checkpoint_every=EVER, **self.other)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_carried_over(self.before.with_name("run.before-2.h5"), np.arange(10, 20))
+
+    def test_what_is_no_run_file_is_left_alone(self):
+        self.run_file.write_bytes(b"precious")
+        self.complaint(self.train(**self.other), CANNOT_CREATE)
+        self.assertEqual(self.run_file.read_bytes(), b"precious")
+        self.assertTrue(self.checkpoint(10).exists())
 
 
 class WrongPlaces(ResumeTest):
@@ -393,8 +462,8 @@ class Validation(ResumeTest):
         return subprocess.run(command, timeout=120, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True)
 
-    def train_epochs(self, **settings):
-        return self.on_images(train__epochs=4, train__iterations=0, train__topk=2,
+    def train_epochs(self, epochs=4, **settings):
+        return self.on_images(train__epochs=epochs, train__iterations=0, train__topk=2,
                               train__checkpoint_every=EVER, **settings)
 
     def test_every_validation_is_recorded_and_changes_nothing(self):
@@ -411,7 +480,60 @@ class Validation(ResumeTest):
             self.assertEqual(group["validated_loss"][-1], last)
             self.assertEqual(group["loss"][()], last)
             self.assertEqual(group["iteration"][()], 24)
-            np.testing.assert_array_equal(run["pauses/paused_kind"][:], [1, 1, 1, 1, 0])
+            np.testing.assert_array_equal(run["pauses/paused_kind"][:], [1, 1, 1, 0, 1])
+
+    def test_a_validation_that_failed_is_all_that_is_done_again(self):
+        victim = self.images / "val/class2/4.jpg"
+        whole = victim.read_bytes()
+        for validate_every, earlier in ((0, []), (1, [6, 12, 18])):
+            with self.subTest(validate_every=validate_every):
+                settings = {"train__validate_every": validate_every, "train__resume": "auto",
+                            "output__directory": self.folder / f"every-{validate_every}"}
+                self.run_file = settings["output__directory"] / "run.h5"
+                if earlier:
+                    self.train_epochs(3, **settings)
+                victim.write_bytes(whole[:-200])
+                result = self.train_epochs(**settings)
+                self.complaint(result, BAD_DATA)
+                with h5py.File(self.run_file, "r") as run:
+                    self.assertEqual(run.attrs["status"], "complete")
+                    starts, losses = run["iteration_start"][:], run["loss"][:]
+                    clock = run["wall_clock/elapsed"][()]
+                self.complaint(self.train_epochs(**settings), BAD_DATA)
+                victim.write_bytes(whole)
+                result = self.train_epochs(**settings)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn("its last validation is not", result.stderr)
+                with h5py.File(self.run_file, "r") as run:
+                    self.assertEqual(run.attrs["status"], "complete")
+                    np.testing.assert_array_equal(run["iteration_start"][:], starts)
+                    np.testing.assert_array_equal(run["loss"][:], losses)
+                    self.assertEqual(run["wall_clock/elapsed"][()], clock)
+                    np.testing.assert_array_equal(run["validation/validated_iteration"][:],
+                                                  [*earlier, 24])
+                    self.assertEqual(run["validation/iteration"][()], 24)
+                    self.assertEqual(run["starts/started_iteration"][-1], 24)
+                result = self.train_epochs(**settings)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn("nothing is left to do", result.stderr)
+
+    def test_a_validation_that_was_cut_off_or_not_noted_as_the_end_is_neither_lost_nor_doubled(self):
+        settings = {"train__resume": "auto", "train__validate_every": 2}
+        self.assertEqual(self.train_epochs(**settings).returncode, 0)
+        whole = self.run_file.read_bytes()
+        for rows in (1, 2):  # as a kill leaves the file in the last validation, and right after it
+            self.run_file.write_bytes(whole)
+            with h5py.File(self.run_file, "r+") as run:
+                run.attrs["status"] = "running"
+                for name, data in run["validation"].items():
+                    if data.shape:
+                        data.resize((rows,))
+            result = self.train_epochs(**settings)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual("validation after iteration 24" in result.stderr, rows == 1)
+            with h5py.File(self.run_file, "r") as run:
+                self.assertEqual(run.attrs["status"], "complete")
+                np.testing.assert_array_equal(run["validation/validated_iteration"][:], [12, 24])
 
     def test_a_checkpoint_gives_what_training_found_on_any_number_of_ranks(self):
         self.assertEqual(self.train_epochs().returncode, 0)
