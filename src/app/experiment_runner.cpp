@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <system_error>
 
 #include "beginning.hpp"
@@ -25,7 +26,8 @@ void write_tables(Communicator& world, const Experiment& experiment) {
     if (experiment.output.csv) {
         world.agree_on_root([&] {
             const std::array runs{run_file_path(experiment)};
-            export_csv(runs, experiment.output.directory);
+            refuse_old_tables(experiment, identify_run(runs.front()).run_id);
+            export_csv(runs, experiment.output.directory, tables_prefix(experiment));
         });
     }
 }
@@ -113,17 +115,25 @@ ExitCode train_pair(Communicator& world, const Experiment& experiment, Earlier e
 
 }  // namespace
 
-void refuse_old_tables(const Experiment& experiment) {
+void refuse_old_tables(const Experiment& experiment, const std::string& run_id) {
     if (!experiment.output.csv || experiment.output.overwrite) {
         return;
     }
+    const auto path_of = [&](std::string_view name) {
+        return fs::path(experiment.output.directory) /
+               (tables_prefix(experiment) + std::string(name));
+    };
+    const std::optional<std::string> owner = run_of_table(path_of(csv_names.back()).string());
+    if (owner && !run_id.empty() && *owner == run_id) {
+        return;
+    }
     for (const std::string_view name : csv_names) {
-        const fs::path path = fs::path(experiment.output.directory) / name;
+        const fs::path path = path_of(name);
         std::error_code failure;
         LL_VALIDATE(!fs::exists(path, failure), ExitCode::cannot_create,
                     text("'", path.string(),
-                         "' already exists (earlier results are kept) use --output.overwrite true "
-                         "or another output.directory"));
+                         "' is of another run (earlier results are kept) use --output.overwrite "
+                         "true or another experiment.name or output.directory"));
     }
 }
 

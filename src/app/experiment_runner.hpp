@@ -1,11 +1,13 @@
 // An experiment of more than one training: repetitions, and for each the twin without profiling.
 //
-//   repetitions = 1    DIRECTORY/NAME.h5, NAME.log and, with output.csv, the tables
+//   repetitions = 1    DIRECTORY/NAME.h5, NAME.log and, with output.csv, the tables NAME.layers.csv,
+//                      NAME.iterations.csv and NAME.experiment.csv
 //   repetitions = R    DIRECTORY/NAME/index.csv and DIRECTORY/NAME/repetition-01/ ... with the same
 //   profile.twin       the same once more in unprofiled/ beside each run file
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "layerledger/base/error.hpp"
 #include "layerledger/comm/communicator.hpp"
@@ -17,8 +19,9 @@ namespace layerledger {
 /// know of a failure.
 using TrainOnce = std::function<ExitCode(const Experiment&)>;
 
-/// Throws Error{cannot_create} where output.csv would replace tables that output.overwrite keeps.
-void refuse_old_tables(const Experiment& experiment);
+/// Throws Error{cannot_create} where output.csv would replace tables of another run than `run_id`
+/// without output.overwrite. A run that is new has no run_id yet.
+void refuse_old_tables(const Experiment& experiment, const std::string& run_id);
 
 /// Collective. Trains as often as the settings say, through `train_once`, and compares and writes
 /// what they ask for. See repetitions.hpp for what fails.

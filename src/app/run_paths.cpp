@@ -31,4 +31,8 @@ std::string log_path(const Experiment& experiment) {
     return std::filesystem::path(run_file_path(experiment)).replace_extension(".log").string();
 }
 
+std::string tables_prefix(const Experiment& experiment) {
+    return std::filesystem::path(run_file_path(experiment)).stem().string() + ".";
+}
+
 }  // namespace layerledger

@@ -16,5 +16,7 @@ void require_run_file_name(const Experiment& experiment);
 [[nodiscard]] std::string lock_path(const Experiment& experiment);
 /// Beside the run file, with the same name.
 [[nodiscard]] std::string log_path(const Experiment& experiment);
+/// What the names of a run's tables begin with: runs that share a folder have tables of their own.
+[[nodiscard]] std::string tables_prefix(const Experiment& experiment);
 
 }  // namespace layerledger

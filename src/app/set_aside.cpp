@@ -1,6 +1,8 @@
 #include "set_aside.hpp"
 
+#include <array>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "layerledger/base/contract.hpp"
@@ -20,6 +22,10 @@ void move(const fs::path& from, const fs::path& to) {
                 text("cannot rename '", from.string(), "' to '", to.string(), "' (",
                      failure.message(), ") use another output.directory"));
 }
+
+/// What is beside a run file and belongs to it; its log goes on.
+constexpr std::array<std::string_view, 5> companions{".layers.csv", ".iterations.csv",
+                                                     ".experiment.csv", ".train.tsv", ".val.tsv"};
 
 fs::path checkpoints_of(const fs::path& run_file) {
     return fs::path(run_file).replace_extension(".checkpoints");
@@ -45,6 +51,12 @@ std::string set_aside(const std::string& run_file, SetAside why) {
         }
         if (fs::exists(path, failure)) {
             move(path, aside);
+        }
+        for (const std::string_view ending : companions) {
+            const fs::path companion = fs::path(path).replace_extension(ending);
+            if (fs::exists(companion, failure)) {
+                move(companion, fs::path(aside).replace_extension(ending));
+            }
         }
         // Last, because they are what a start goes on from that follows a kill in between.
         if (fs::exists(checkpoints, failure)) {

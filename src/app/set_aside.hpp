@@ -12,8 +12,8 @@ enum class SetAside : unsigned char {
     before,      ///< another training goes on from what it had learnt
 };
 
-/// What is there of NAME.h5 and NAME.checkpoints becomes NAME.unfinished-1.h5 (or -2, ...) and so
-/// on; returns the new NAME with its folder. Says so. Throws Error{cannot_create}.
+/// What is there of NAME.h5, its tables, lists and checkpoints becomes NAME.unfinished-1.h5 (or -2,
+/// ...) and so on; returns the new NAME with its folder. Says so. Throws Error{cannot_create}.
 std::string set_aside(const std::string& run_file, SetAside why);
 
 /// The checkpoint folders of trainings that the run in this place went on from, newest first.

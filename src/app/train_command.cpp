@@ -220,7 +220,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     std::unique_ptr<RunWriter> writer;
     Displays displays;
     world.agree_on_root([&] {
-        refuse_old_tables(job.experiment);
+        refuse_old_tables(job.experiment, beginning.run_id);
         writer = open_run(job.experiment, beginning, path, description);
         write_lists(job.images, description.labels, path);
         open_displays(displays, job);

@@ -85,6 +85,10 @@ CsvText& CsvText::number(float value) {
     return *this;
 }
 
+CsvText& CsvText::number_or_nan(float value) {
+    return std::isnan(value) ? text("NaN") : number(value);
+}
+
 CsvText& CsvText::fixed(double value, int decimals) {
     separate();
     if (!std::isnan(value)) {

@@ -75,12 +75,16 @@ void OutputFile::write(std::string_view bytes) {
     buffer_ += bytes;
 }
 
-void OutputFile::commit() {
+void OutputFile::sync() {
     flush();
     // Some file systems tell only here that there was no room. Pipes and the like cannot do it.
     if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) {
         fail(errno);
     }
+}
+
+void OutputFile::commit() {
+    sync();
     if (::close(std::exchange(fd_, -1)) != 0 || std::rename(part_.c_str(), path_.c_str()) != 0) {
         const int reason = errno;
         ::unlink(part_.c_str());

@@ -223,8 +223,10 @@ std::vector<Setting> make_table() {
     output.add("commit_seconds", &O::commit_seconds, positive_below(most_seconds),
                "longest time data stays unsaved");
     output.add("overwrite", &O::overwrite, Flag{}, "replace a run file that is there");
-    output.add("csv", &O::csv, Flag{},
-               "write layers.csv, iterations.csv and experiment.csv beside the run file");
+    output.add(
+        "csv", &O::csv, Flag{},
+        "write the tables NAME.layers.csv, NAME.iterations.csv and NAME.experiment.csv beside the "
+        "run file NAME.h5");
     output.add("progress", &O::progress, OneOf{{"auto", "bar", "log", "none"}},
                "auto is bar on a terminal, else log");
     output.add("progress_seconds", &O::progress_seconds, positive_below(most_seconds),

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "block_reader.hpp"
@@ -31,8 +32,11 @@ public:
             write_out();
         }
     }
-    ExportedFile commit() {
+    void sync() {
         write_out();
+        file_.sync();
+    }
+    ExportedFile commit() {
         file_.commit();
         return {file_.path(), rows_ - 1};
     }
@@ -86,7 +90,7 @@ void add_iterations(Table& table, const std::string& run, const IterationBlock& 
                 csv.thousandths(block.activity_time[at * activity_count + i]);
             }
             csv.thousandths(block.unaccounted[at]);
-            csv.number(block.loss[row]).number(block.top1[row]).number(block.topk[row]);
+            csv.number_or_nan(block.loss[row]).number(block.top1[row]).number(block.topk[row]);
             csv.number(std::int64_t{block.warmup[row]});
             table.end_row();
         }
@@ -143,12 +147,12 @@ ExperimentRow add_run(Table& layers, Table& iterations, const std::string& run,
 }  // namespace
 
 std::vector<ExportedFile> export_csv(std::span<const std::string> run_files,
-                                     const std::string& folder) {
+                                     const std::string& folder, std::string_view prefix) {
     const std::vector<std::string> names = names_of(run_files);
     make_folder(folder);
-    Table layers(folder, csv_names[0]);
-    Table iterations(folder, csv_names[1]);
-    OutputFile experiment((std::filesystem::path(folder) / csv_names[2]).string());
+    Table layers(folder, text(prefix, csv_names[0]));
+    Table iterations(folder, text(prefix, csv_names[1]));
+    OutputFile experiment((std::filesystem::path(folder) / text(prefix, csv_names[2])).string());
 
     add_header(layers, {"run", "rank", "iteration", "layer", "forward_ms", "backward_ms",
                         "update_ms", "warmup"});
@@ -166,10 +170,27 @@ std::vector<ExportedFile> export_csv(std::span<const std::string> run_files,
     }
     experiment.write(experiment_table(rows).str());
 
-    std::vector<ExportedFile> files{layers.commit(), iterations.commit()};
+    layers.sync();
+    iterations.sync();
     experiment.commit();
-    files.push_back({experiment.path(), rows.size()});
-    return files;
+    return {layers.commit(), iterations.commit(), {experiment.path(), rows.size()}};
+}
+
+std::optional<std::string> run_of_table(const std::string& experiment_csv) {
+    std::ifstream file(experiment_csv);
+    std::string header;
+    std::string row;
+    std::string another;
+    if (!std::getline(file, header) || !std::getline(file, row) || std::getline(file, another)) {
+        return {};
+    }
+    const std::vector<std::string> columns = csv_fields(header);
+    const std::vector<std::string> fields = csv_fields(row);
+    const auto column = std::ranges::find(columns, "run_id");
+    if (column == columns.end() || fields.size() != columns.size()) {
+        return {};
+    }
+    return fields[static_cast<std::size_t>(column - columns.begin())];
 }
 
 }  // namespace layerledger

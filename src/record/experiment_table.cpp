@@ -41,7 +41,13 @@ void add_summary(CsvText& csv, const RunSummary& run, const Milestones& mileston
     csv.fixed(run.iteration_us / 1e3, microsecond_decimals).fixed(run.images_per_second, 3);
     csv.fixed(training_s, microsecond_decimals);
     csv.number(run.validation ? run.validation->seconds : std::numeric_limits<double>::quiet_NaN());
-    csv.number(static_cast<float>(run.first_loss)).number(static_cast<float>(run.last_loss));
+    for (const double loss : {run.first_loss, run.last_loss}) {
+        if (run.committed_iterations > 0) {
+            csv.number_or_nan(static_cast<float>(loss));
+        } else {
+            csv.absent();
+        }
+    }
     csv.fixed(run.memory.peak_bytes, 0);
     for (const Milestone& milestone : milestones.values()) {
         csv.fixed(milestone.time_s, microsecond_decimals);

@@ -166,9 +166,12 @@ std::vector<Fact> read_facts(const hdf5::File& file, std::string_view group) {
             case hdf5::Element::int64:
                 facts.emplace_back(name, text(file.read<std::int64_t>(path).at(0)));
                 break;
-            case hdf5::Element::float64:
-                facts.emplace_back(name, shortest(file.read<double>(path).at(0)));
+            case hdf5::Element::float64: {
+                const double value = file.read<double>(path).at(0);
+                const bool diverged = name == "loss" && std::isnan(value);
+                facts.emplace_back(name, diverged ? "NaN" : shortest(value));
                 break;
+            }
             default: break;  // no fact
         }
     }

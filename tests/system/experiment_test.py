@@ -23,13 +23,55 @@ CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
 
 class Tables(ExperimentTest):
-    def test_old_tables_are_kept(self):
+    NAMES = [f"lenet.{table}.csv" for table in ("experiment", "iterations", "layers")]
+
+    def test_runs_that_share_a_folder_have_tables_of_their_own(self):
+        for name in ("lenet", "other"):
+            result = self.train(experiment__name=name, output__csv="true")
+            self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("lenet", "other"):
+            with h5py.File(self.runs / f"{name}.h5") as run:
+                row, = rows_of(self.runs / f"{name}.experiment.csv")
+                self.assertEqual(row["run_id"], run.attrs["run_id"])
+                self.assertEqual({row["run"] for row in rows_of(self.runs / f"{name}.layers.csv")},
+                                 {name})
+
+    def test_those_of_another_run_are_kept(self):
         self.runs.mkdir()
-        (self.runs / "layers.csv").write_text("precious")
-        result = self.train(output__csv="true")
-        self.assertEqual(result.returncode, CANNOT_CREATE)
-        self.assertIn("layers.csv", result.stderr)
-        self.assertEqual([path.name for path in self.runs.iterdir()], ["layers.csv"])
+        for name in self.NAMES:
+            for settings in ({}, {"train__resume": "auto"}):
+                with self.subTest(name, **settings):
+                    (self.runs / name).write_text("precious")
+                    result = self.train(output__csv="true", **settings)
+                    self.assertEqual(result.returncode, CANNOT_CREATE, result.stderr)
+                    self.assertIn(name, result.stderr)
+                    self.assertEqual([path.name for path in self.runs.iterdir()], [name])
+            (self.runs / name).unlink()
+
+    def test_those_of_the_same_run_are_replaced_when_it_goes_on(self):
+        settings = {"output__csv": "true", "train__checkpoint_every": 4, "train__resume": "auto"}
+        for iterations in (8, 12):
+            result = self.train(train__iterations=iterations, **settings)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(len(rows_of(self.runs / "lenet.iterations.csv")), 2 * iterations)
+
+    def test_a_run_that_goes_on_does_not_replace_those_of_another(self):
+        settings = {"train__checkpoint_every": 4, "train__resume": "auto"}
+        self.assertEqual(self.train(train__iterations=8, **settings).returncode, 0)
+        other = self.folder / "other"
+        result = self.train(output__csv="true", output__directory=other)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        before = {}
+        for name in self.NAMES:
+            before[name] = (other / name).read_bytes()
+            (self.runs / name).write_bytes(before[name])
+        result = self.train(output__csv="true", **settings)
+        self.assertEqual(result.returncode, CANNOT_CREATE, result.stderr)
+        self.assertIn("is of another run", result.stderr)
+        self.assertEqual({name: (self.runs / name).read_bytes() for name in self.NAMES}, before)
+        result = self.train(output__csv="true", output__overwrite="true", **settings)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotEqual((self.runs / self.NAMES[0]).read_bytes(), before[self.NAMES[0]])
 
 
 class Twin(ExperimentTest):
@@ -55,7 +97,7 @@ class Twin(ExperimentTest):
             self.assertLess(facts["median_low"], facts["median_percent"])
             self.assertGreater(facts["median_high"], facts["median_percent"])
             self.assertNotIn("twin", twin)
-        row, = rows_of(self.runs / "experiment.csv")
+        row, = rows_of(self.runs / "lenet.experiment.csv")
         names = [name for name in row if name.startswith("twin.")]
         self.assertEqual(names[:4], ["twin.median_percent", "twin.median_low", "twin.median_high",
                                      "twin.percent"])

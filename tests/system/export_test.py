@@ -138,6 +138,19 @@ class Tables(ExportTest):
         self.assertTrue(np.isnan(experiment.missing_100_s[0]))
         self.assertTrue(0 <= experiment.missing_100_percent[0] < 100)
 
+    def test_a_loss_that_is_no_number_is_told_from_what_is_absent(self):
+        diverged = train(self.folder, "diverged", train__learning_rate=1e30)
+        with h5py.File(diverged) as run:
+            is_nan = np.isnan(run["loss"][:])
+        self.assertTrue(is_nan[-1])
+        _, iterations, experiment = self.tables(diverged)
+        np.testing.assert_array_equal(iterations.loss.isna(), is_nan[iterations.iteration])
+        self.assertTrue(np.isnan(experiment.last_loss[0]))
+        for name, columns in (("iterations.csv", ["loss"]), ("experiment.csv", ["last_loss"])):
+            raw = pandas.read_csv(self.folder / "csv" / name, keep_default_na=False)
+            for column in columns:
+                self.assertEqual(str(raw[column].iloc[-1]), "NaN")
+
     def test_several_runs_are_told_apart(self):
         layers, iterations, experiment = self.tables(self.run_file, self.checked)
         names = {'a, "quoted" run', "checked"}

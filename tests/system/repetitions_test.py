@@ -55,8 +55,8 @@ class Repetitions(ExperimentTest):
         for row in rows:
             folder = self.index.parent / row["directory"]
             self.assertEqual({path.name for path in folder.iterdir()},
-                             {"lenet.h5", "lenet.log", "layers.csv", "iterations.csv",
-                              "experiment.csv"})
+                             {"lenet.h5", "lenet.log", "lenet.layers.csv", "lenet.iterations.csv",
+                              "lenet.experiment.csv"})
             with h5py.File(folder / "lenet.h5") as run:
                 self.assertEqual(run["config/experiment.seed"].asstr()[()], row["seed"])
                 self.assertIn("repetition", run["config/experiment.seed"].attrs["origin"])
@@ -201,7 +201,7 @@ class Repetitions(ExperimentTest):
         self.assertFalse((folder / "lenet.unfinished-1.h5").exists())
         np.testing.assert_array_equal(self.losses(folder / "lenet.h5"), before)
         self.assertEqual([row["status"] for row in rows_of(self.index)], ["complete"] * 2)
-        row, = rows_of(folder / "experiment.csv")
+        row, = rows_of(folder / "lenet.experiment.csv")
         self.assertNotEqual(row["twin.percent"], "")
 
     def test_a_kill_leaves_a_whole_index(self):

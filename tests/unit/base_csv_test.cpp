@@ -64,6 +64,11 @@ TEST(CsvText, ThousandthsLoseNothing) {
     }
 }
 
+TEST(CsvText, ToldFromAbsentWhereItIsAValue) {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(CsvText().number(nan).number_or_nan(nan).number_or_nan(2.5F).str(), ",NaN,2.5");
+}
+
 TEST(CsvText, ReadsBack) {
     const std::vector<std::string> fields{"a", "", "b, \"c\"", "\"\"", ",", "", "d"};
     CsvText row;

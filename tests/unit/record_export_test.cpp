@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "layerledger/base/error.hpp"
+#include "layerledger/record/run_reader.hpp"
 #include "layerledger/record/run_writer.hpp"
 #include "support/sample_run.hpp"
 #include "support/temporary_folder.hpp"
@@ -93,6 +94,19 @@ TEST(ExportCsv, AnExperimentHasEveryFactOfItsFile) {
     }
     EXPECT_THAT(lines[0], Not(HasSubstr("config.text")));
     EXPECT_EQ(std::ranges::count(lines[0], ','), std::ranges::count(lines[1], ','));
+}
+
+TEST(ExportCsv, TellsWhichRunATableIsOf) {
+    const TemporaryFolder folder;
+    const std::vector runs{write_run(folder, "a.h5", 1, "a, \"quoted\" run"),
+                           write_run(folder, "b.h5", 1)};
+    export_csv(std::span(runs).first(1), folder.path("csv"), "a.");
+    EXPECT_EQ(run_of_table(folder.path("csv/a.experiment.csv")), identify_run(runs[0]).run_id);
+    EXPECT_TRUE(std::filesystem::exists(folder.path("csv/a.layers.csv")));
+    export_csv(runs, folder.path("csv"));
+    EXPECT_FALSE(run_of_table(folder.path("csv/experiment.csv")));  // of two
+    EXPECT_FALSE(run_of_table(folder.path("csv/layers.csv")));
+    EXPECT_FALSE(run_of_table(folder.path("csv/none.csv")));
 }
 
 TEST(ExportCsv, RunsOfOneNameGoByTheirFiles) {

@@ -17,6 +17,8 @@ public:
     /// The fewest digits that read back as the same number; empty where it is NaN.
     CsvText& number(double value);
     CsvText& number(float value);
+    /// The same of what is always there: NaN is then a value, as of a loss that diverged.
+    CsvText& number_or_nan(float value);
     /// With so many decimals; empty where it is NaN.
     CsvText& fixed(double value, int decimals);
     /// `value` / 1000 without rounding: the digits of `number`, the point moved by three places.

@@ -22,6 +22,9 @@ public:
 
     /// Throws Error{data_lost} where the disk takes no more.
     void write(std::string_view bytes);
+    /// What was written is on the disk when this returns, still under its other name. So of several
+    /// files that belong together none appears unless there is room for all. Throws like `write`.
+    void sync();
     /// The file is on the disk and has its name when this returns. Throws like `write`.
     void commit();
 

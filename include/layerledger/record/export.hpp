@@ -20,9 +20,13 @@ struct ExportedFile {
 inline constexpr std::array<std::string_view, 3> csv_names{"layers.csv", "iterations.csv",
                                                            "experiment.csv"};
 
-/// Writes the three tables of some runs into a folder, which is made where it is missing; tables
-/// that are there are replaced, each at once. Only committed iterations count. Memory does not grow
-/// with the length of a run.
+/// The run_id in a table of experiments; nothing where there is no such file, or not of one run.
+[[nodiscard]] std::optional<std::string> run_of_table(const std::string& experiment_csv);
+
+/// Writes the three tables of some runs into a folder, which is made where it is missing; their
+/// names are `csv_names` with `prefix` before them. Tables that are there are replaced, each at
+/// once, that of the experiment first: it says whose the others are. Only committed iterations
+/// count. Memory does not grow with the length of a run.
 ///
 /// The first column of each table is the run: its name, or where several share one its file.
 ///   layers.csv      a row for each iteration, rank and layer that was timed: milliseconds
@@ -35,12 +39,12 @@ inline constexpr std::array<std::string_view, 3> csv_names{"layers.csv", "iterat
 ///                   (seconds: empty unless every iteration was profiled; the share missing is of
 ///                   those that were); and every fact in the file as GROUP.NAME, such as
 ///                   config.train.batch_size.
-/// What is absent is an empty field.
+/// What is absent is an empty field; a loss that is no number is NaN.
 ///
 /// Throws Error: input_missing and bad_data as `summarize` does, before anything is written;
 /// cannot_create where a table cannot be made, data_lost where the disk is full.
 std::vector<ExportedFile> export_csv(std::span<const std::string> run_files,
-                                     const std::string& folder);
+                                     const std::string& folder, std::string_view prefix = {});
 
 /// Training iterations, both ends included.
 struct TraceWindow {
