@@ -44,7 +44,7 @@ std::optional<CheckpointFolder::Found> wanted_checkpoint(const Experiment& exper
         }
         return {};
     }
-    return CheckpointFolder::Found{resume, read_checkpoint(resume)};
+    return find_checkpoint(resume);
 }
 
 /// True where the checkpoint is of this training; false where it is of another one that may be made

@@ -13,8 +13,13 @@ std::span<const Subcommand> subcommands() {
     static const std::array table{
         Subcommand{"train", "[--config FILE] [--section.key VALUE ...]",
                    "train a network and write a run file; start it with mpirun or srun", ""},
-        Subcommand{"validate", "--checkpoint FILE [--config FILE] [--section.key VALUE ...]",
-                   "loss and accuracy of a checkpoint; start it with mpirun or srun", ""},
+        Subcommand{"validate", "--checkpoint FILE|FOLDER [--config FILE] [--section.key VALUE ...]",
+                   "loss and accuracy of a checkpoint; start it with mpirun or srun", R"(
+  --checkpoint FILE    a checkpoint of train.checkpoint_every
+  --checkpoint FOLDER  the newest whole one in NAME.checkpoints; FOLDER/latest is the same
+
+What is not set is as in its training. Sections data and train may differ, the network may not.
+)"},
         Subcommand{"pack", "FOLDER FILE [--size 256] [--overwrite] [--section.key VALUE ...]",
                    "decode the images of a folder into one file, for data.source = packed", ""},
         Subcommand{"summary", "RUN.h5", "where the time of a run went", ""},

@@ -12,11 +12,12 @@
 #include "mpi_command.hpp"
 #include "run_setup.hpp"
 #include "stage_data.hpp"
+#include "trained_settings.hpp"
 
 namespace layerledger {
 namespace {
 
-/// Takes "--checkpoint FILE" out of the arguments; the rest are settings.
+/// Takes "--checkpoint PATH" out of the arguments; the rest are settings.
 std::string take_checkpoint_path(std::vector<std::string>& arguments) {
     const std::string option = "--checkpoint";
     std::string path;
@@ -61,36 +62,48 @@ private:
     std::unique_ptr<Buffer> gradients_;
 };
 
+/// What settings leave open, as many classes as the data has, the network decides.
 void require_same_network(const Checkpoint& checkpoint, const std::string& path,
+                          const Experiment& experiment, const Network& network,
                           const std::vector<Fact>& identity) {
-    std::vector<Fact> network;
+    std::vector<Fact> facts;
     for (const Fact& fact : identity) {
         if (fact.first == "network" || fact.first == "network_digest") {
-            network.push_back(fact);
+            facts.push_back(fact);
         }
     }
-    const std::string different = differences(checkpoint, network);
-    LL_VALIDATE(different.empty(), ExitCode::configuration,
-                text("'", path, "' is of another network: ", different,
-                     "; give the configuration that it was trained with"));
+    const std::string given = network_differences(experiment, checkpoint);
+    LL_VALIDATE(
+        differences(checkpoint, facts).empty(), ExitCode::configuration,
+        text("'", path, "' is of another network: ", given.empty() ? "its classes are not " : given,
+             given.empty() ? text(network.classes(), ", as many as these images have") : "",
+             "; give the images and classes that it was trained with"));
 }
 
 ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> arguments) {
-    const std::string path = take_checkpoint_path(arguments);
+    std::string path = take_checkpoint_path(arguments);
     bool dry_run = false;
-    const std::optional<Experiment> experiment =
-        read_settings(world, "validate", arguments, dry_run);
+    std::optional<Experiment> experiment = read_settings(world, "validate", arguments, dry_run);
     if (!experiment) {
         return ExitCode::ok;
     }
+    std::optional<Checkpoint> checkpoint;
+    std::string settings;
     world.agree_on_root([&] {
         LL_VALIDATE(!path.empty(), ExitCode::usage,
-                    "no checkpoint is given (command line); write --checkpoint FILE");
+                    "no checkpoint is given (command line); write --checkpoint FILE or FOLDER");
+        CheckpointFolder::Found found = find_checkpoint(path);
+        path = found.path;
+        experiment = with_trained_settings(std::move(*experiment), found.checkpoint, path);
+        checkpoint = std::move(found.checkpoint);
+        settings = experiment->to_ini();
     });
+    settings = world.broadcast(std::move(settings));
+    if (!world.is_root()) {
+        experiment = parse_ini(settings);
+    }
     const RankMap rank = map_rank(world);
     log::set_rank(world.rank(), rank.host);
-    std::optional<Checkpoint> checkpoint;
-    world.agree_on_root([&] { checkpoint = read_checkpoint(path); });
     const StagedData staged = stage_data(world, rank, *experiment, dry_run);
     if (!staged.is_here) {
         log::info("nothing was staged, the images were not looked at (--dry-run)");
@@ -110,7 +123,7 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
         if (checkpoint) {
             const std::vector<Fact> identity =
                 training_identity(*experiment, *network, images, world.size(), backend->info());
-            require_same_network(*checkpoint, path, identity);
+            require_same_network(*checkpoint, path, *experiment, *network, identity);
             state = take_state(*checkpoint, *network, OptimizerKind::sgd, identity, 1);
         }
     });

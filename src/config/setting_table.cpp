@@ -186,10 +186,12 @@ std::vector<Setting> make_table() {
     train.add("checkpoint_keep", &T::checkpoint_keep, from_to(1, 1'000'000),
               "how many of the newest checkpoints are kept");
     train.add("resume", &T::resume, Text{},
-              "none, auto (the run's newest whole checkpoint, if there is one) or a checkpoint");
-    train.add("resume_mismatch", &T::resume_mismatch, OneOf{{"refuse", "allow"}},
-              "a checkpoint of another network, seed, batch, optimizer or number of ranks; allowed, "
-              "what fits is carried over into a new run, and the earlier one kept as NAME.before-1");
+              "none, auto (the run's newest whole checkpoint, if there is one), a checkpoint or a "
+              "folder of some");
+    train.add(
+        "resume_mismatch", &T::resume_mismatch, OneOf{{"refuse", "allow"}},
+        "a checkpoint of another network, seed, batch, optimizer or number of ranks; allowed, "
+        "what fits is carried over into a new run, and the earlier one kept as NAME.before-1");
 
     using S = SyncSettings;
     Section sync(table, "sync", &Experiment::sync);

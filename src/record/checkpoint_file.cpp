@@ -10,10 +10,10 @@
 
 #include "disk.hpp"
 #include "facts.hpp"
-#include "layerledger/hdf5/file.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/counter_random.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/hdf5/file.hpp"
 
 namespace layerledger {
 namespace {
@@ -199,6 +199,8 @@ Checkpoint read_all(const hdf5::File& file) {
         LL_VALIDATE(value.has_value(), ExitCode::bad_data, text("it has no ", name));
         return *value;
     };
+    LL_VALIDATE(!file.text_attribute("/", "schema_version"), ExitCode::bad_data,
+                "it is a run file, whose checkpoints are beside it in NAME.checkpoints");
     LL_VALIDATE(file.text_attribute("/", "Conventions") == conventions, ExitCode::bad_data,
                 "it is another kind of file");
     Checkpoint checkpoint;

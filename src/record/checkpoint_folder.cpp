@@ -123,4 +123,23 @@ bool CheckpointFolder::holds(const std::string& path) const {
     return fs::equivalent(fs::absolute(path).parent_path(), folder_, failure) && !failure;
 }
 
+CheckpointFolder::Found find_checkpoint(const std::string& path) {
+    const fs::path named(path);
+    std::error_code failure;
+    const bool is_folder = fs::is_directory(named, failure);
+    if (!is_folder && named.filename() != "latest") {
+        return {path, read_checkpoint(path)};
+    }
+    const fs::path parent = named.parent_path();
+    const std::string folder = is_folder ? path : parent.empty() ? "." : parent.string();
+    const CheckpointFolder checkpoints(folder, 1);
+    LL_VALIDATE(!checkpoints.files().empty(), ExitCode::input_missing,
+                text("there are no checkpoints in '", folder,
+                     "' (train.checkpoint_every writes them to NAME.checkpoints beside NAME.h5)"));
+    std::optional<CheckpointFolder::Found> found = checkpoints.newest_whole();
+    LL_VALIDATE(found.has_value(), ExitCode::bad_data,
+                text("no checkpoint in '", folder, "' is whole"));
+    return std::move(*found);
+}
+
 }  // namespace layerledger

@@ -547,15 +547,90 @@ class Validation(ResumeTest):
             shown = float(result.stdout.split(" loss ")[1].split()[0])
             self.assertAlmostEqual(shown, found, delta=1e-5)
 
+    def validate_alone(self, *words, **variables):
+        """With nothing but the words that are given."""
+        return subprocess.run([*MPIRUN, "-n", "2", PROGRAM, "validate", *words], timeout=120,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env={**os.environ, **variables})
+
+    def test_the_checkpoint_knows_its_network_and_its_images(self):
+        settings = {"network__image_size": 40, "network__normalization": "batch"}
+        self.assertEqual(self.train_epochs(**settings).returncode, 0)
+        newest, older = self.checkpoint(24), self.checkpoint(12)
+        older.write_bytes(newest.read_bytes())
+        with h5py.File(self.run_file, "r") as run:
+            found = run["validation/loss"][()]
+
+        def assert_found(result, name=newest):
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertTrue(result.stdout.startswith(f"{name}: iteration 24  loss "), result.stdout)
+            self.assertIn("top-2", result.stdout)
+            shown = float(result.stdout.split(" loss ")[1].split()[0])
+            self.assertAlmostEqual(shown, found, delta=1e-5)
+        for path in (newest, self.checkpoints, self.checkpoints / "latest"):
+            assert_found(self.validate_alone("--checkpoint", path))
+        moved = self.folder / "elsewhere"
+        self.images.rename(moved)
+        self.assertIn(str(self.images), self.complaint(
+            self.validate_alone("--checkpoint", newest), MISSING))
+        config = self.folder / "elsewhere.cfg"
+        config.write_text(f"[data]\nsource = folder\nroot = {moved}\n"
+                          "[network]\narchitecture = lenet5\nimage_size = 40\nclasses = 3\n")
+        assert_found(self.validate_alone("--checkpoint", newest, "--config", config))
+        # The newest that is whole.
+        newest.write_bytes(newest.read_bytes()[:1000])
+        (self.checkpoints / "latest").unlink()
+        result = self.validate_alone("--checkpoint", self.checkpoints / "latest",
+                                     "--config", config)
+        assert_found(result, older)
+        self.assertIn("trying the one before", result.stderr)
+
+    def test_what_contradicts_the_checkpoint_is_named(self):
+        self.assertEqual(self.train_epochs().returncode, 0)
+        path = self.checkpoint(24)
+        config = self.folder / "other.cfg"
+        config.write_text("[network]\nimage_size = 40\n")
+        for words, variables, wanted in (
+                (("--network.architecture", "alexnet"), {},
+                 "network.architecture (lenet5 there, alexnet here, from command line)"),
+                (("--network.classes", "10"), {}, "network.classes (0 there, 10 here"),
+                ((), {"LAYERLEDGER_NETWORK__NORMALIZATION": "batch"}, "network.normalization ("),
+                (("--config", config), {}, "network.image_size (")):
+            complaint = self.complaint(
+                self.validate_alone("--checkpoint", path, *words, **variables), CONFIGURATION)
+            self.assertIn(wanted, complaint)
+        more = self.folder / "more"
+        write_images(more, classes=2)
+        self.assertIn("classes are not 2", self.complaint(self.validate_alone(
+            "--checkpoint", path, "--data.source", "folder", "--data.root", more), CONFIGURATION))
+
     def test_wrong_words_and_files(self):
         self.assertEqual(self.train_epochs().returncode, 0)
         path = self.checkpoint(24)
         self.assertIn("--checkpoint", self.complaint(self.validate(2), USAGE))
-        self.complaint(self.validate(2, "--checkpoint", self.folder / "nowhere"), MISSING)
+        for missing in (self.folder / "nowhere", self.folder / "nowhere/latest", self.images):
+            self.assertIn(str(missing.parent), self.complaint(
+                self.validate(2, "--checkpoint", missing), MISSING))
         self.complaint(self.validate(2, "--checkpoint", self.images / "val/class0/0.jpg"), BAD_DATA)
+        self.assertIn("NAME.checkpoints", self.complaint(
+            self.validate(2, "--checkpoint", self.run_file), BAD_DATA))
         self.assertIn("network", self.complaint(
             self.validate(2, "--checkpoint", path, network="alexnet"), CONFIGURATION))
         self.complaint(self.validate(2, "--checkpoint", path, source="synthetic"), MISSING)
+        path.write_bytes(path.read_bytes()[:1000])
+        self.assertIn("is whole", self.complaint(
+            self.validate(2, "--checkpoint", self.checkpoints), BAD_DATA))
+        other = self.folder / "other.h5"
+        with h5py.File(other, "w"):
+            pass
+        self.complaint(self.validate(2, "--checkpoint", other), BAD_DATA)
+
+    def test_training_goes_on_from_a_folder(self):
+        self.assertEqual(self.train_epochs(2).returncode, 0)
+        result = self.train_epochs(train__resume=self.checkpoints)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.run_file, "r") as run:
+            np.testing.assert_array_equal(run["starts/started_iteration"][:], [0, 12])
 
 
 if __name__ == "__main__":

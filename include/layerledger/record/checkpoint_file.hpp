@@ -83,4 +83,8 @@ private:
     std::int64_t keep_;
 };
 
+/// The checkpoint that a user names: a file, or the newest whole one in a folder that holds some,
+/// of which FOLDER/latest is another name. Throws as `read_checkpoint` does.
+[[nodiscard]] CheckpointFolder::Found find_checkpoint(const std::string& path);
+
 }  // namespace layerledger
