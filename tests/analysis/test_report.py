@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from devtools import Devtools
 from layerledger.cli import main
 from layerledger.straggler_data import short_names
 from synthetic import ACTIVITIES, Synthetic
@@ -45,6 +46,11 @@ setTimeout(() => {
         if (across > 1 && along > 4) wrong.push(`${label}: ${text} over ${other}`);
       }
     });
+  }
+  for (const table of document.querySelectorAll(".scroll:not([tabindex])")) {
+    if (innerWidth >= 800 && table.scrollWidth > table.clientWidth) {
+      wrong.push(`a table is cut: ${table.textContent.slice(0, 60)}`);
+    }
   }
   for (const canvas of document.querySelectorAll("canvas")) {
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -118,7 +124,7 @@ RUNS = {
 
 @needs_chromium
 @pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [1280, 800, 500])
 def test_a_browser_shows_it_whole(tmp_path, name, width):
     page = report(tmp_path, RUNS[name])
     found = inspect(tmp_path, page, width)
@@ -161,6 +167,45 @@ def test_cut_and_overlapping_texts_would_be_seen(tmp_path):
     page.write_text(text.replace(head, f"{head} return 0;"))
     wrong = inspect(tmp_path, page, 1280)["wrong"]
     assert "cut: " in wrong and " over " in wrong
+
+
+@needs_chromium
+def test_keys_alone_sort_the_table_and_choose_a_node(tmp_path):
+    page = report(tmp_path, Synthetic(ranks=8, layer_us=[(1, 2, 1), (7, 8, 1), (3, 4, 1)]))
+    order = "[...document.querySelectorAll('#layer-table td:first-child')].map(x => x.textContent)"
+    with Devtools(CHROMIUM, page, tmp_path / "profile") as browser:
+        assert browser.run(order) == ["conv1", "conv2", "fc1", "all layers"]
+        browser.run("document.querySelector('#layers .csv').focus()")
+        for _ in range(20):
+            browser.press("Tab")
+            if browser.run("document.activeElement.textContent") == "total ms":
+                break
+        browser.press("Enter")
+        assert browser.run(order) == ["conv2", "fc1", "conv1", "all layers"]
+        browser.press("Enter")
+        assert browser.run(order) == ["conv1", "fc1", "conv2", "all layers"]
+        assert browser.run("document.activeElement.parentNode.ariaSort") == "ascending"
+        assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        browser.run("document.getElementById('node-choice').focus()")
+        browser.press("ArrowDown")
+        assert browser.run("document.getElementById('node-choice').selectedOptions[0].text") == \
+            "node0"
+        assert browser.run("document.documentElement.dataset.failures") == ""
+
+
+@needs_chromium
+def test_a_system_that_prefers_dark_gets_the_same_light_page(tmp_path):
+    page = report(tmp_path, RUNS["12 ranks on 3 nodes in turn"])
+    colours = """["body", "section", ".card", "button", "select", "td", "h2", "p"].map((name) => {
+        const style = getComputedStyle(document.querySelector(name));
+        return style.color + " on " + style.backgroundColor; })"""
+    with Devtools(CHROMIUM, page, tmp_path / "profile") as browser:
+        light = browser.run(colours)
+        browser.call("Emulation.setEmulatedMedia",
+                     features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        assert browser.run("matchMedia('(prefers-color-scheme: dark)').matches")
+        assert browser.run(colours) == light
+        assert light[0] == "rgb(29, 36, 51) on rgb(246, 247, 249)"
 
 
 def test_it_is_one_file_that_needs_no_network(tmp_path):

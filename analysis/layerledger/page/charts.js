@@ -122,15 +122,17 @@ function distribution(data) {
     const rowHeight = 30;
     const unit = (of) => (relative ? of.q[3] / 100 : 1);
     const low = Math.min(...present.map(([, of]) => of.q[0] / unit(of)));
-    const high = Math.max(...present.map(([, of]) => of.q[6] / unit(of)));
+    const all = Math.max(...present.map(([, of]) => of.q[6] / unit(of)));
+    const usual = 1.3 * Math.max(...present.map(([, of]) => of.q[5] / unit(of)));
+    const high = Math.min(all, usual); // a few long ones would squeeze all others
     const bottom = present.length * rowHeight + 4;
     const scale = relative ? linear(low - 0.03 * (high - low), high + 0.03 * (high - low), left, right)
       : logarithmic(low / 1.15, high * 1.15, left, right);
     const marks = relative ? ticks(low, high, (right - left) / 80) : logTicks(low / 1.15, high * 1.15, (right - left) / 70);
     bottomAxis(svg, Object.assign(scale, { from: left, to: right }), marks, 2, bottom,
-      relative ? "% of the layer's median" : "ms, logarithmic", relative ? null : number);
+      (relative ? "% of the layer's median" : "ms, logarithmic") + (high < all ? ", the longest cut off" : ""), relative ? null : number);
     present.forEach(([i, of], row) => {
-      const x = (value) => scale(value / unit(of));
+      const x = (value) => Math.min(right, scale(value / unit(of)));
       const middle = row * rowHeight + rowHeight / 2 + 2;
       shape(svg, "text", { x: left - 7, y: middle + 4, "text-anchor": "end" }, shortened(data.layers[i], left - 12));
       shape(svg, "text", { x: right + 10, y: middle + 4, class: "axis" }, milliseconds(of.q[3]));
