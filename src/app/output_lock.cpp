@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "layerledger/base/contract.hpp"
@@ -22,6 +23,9 @@ namespace layerledger {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds patience{5};
+constexpr std::chrono::milliseconds nap{50};
 
 std::string this_process() {
     std::array<char, 256> host{};
@@ -66,7 +70,8 @@ OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
     const fs::path folder = fs::path(path_).parent_path();
     made_ = first_missing(folder);
     make_folder(folder.string());
-    while (!acquire()) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!acquire(deadline)) {
     }
     const std::string words = this_process() + "\n";
     // On a full disk the lock holds all the same; it only does not say who has it.
@@ -75,8 +80,8 @@ OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
     }
 }
 
-/// False where the file has to be opened anew.
-bool OutputLock::acquire() {
+/// False where the file has to be opened anew, because it is another one or still taken.
+bool OutputLock::acquire(std::chrono::steady_clock::time_point deadline) {
     fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     LL_VALIDATE(fd_ >= 0, ExitCode::cannot_create,
                 text("cannot create '", path_, "' (", std::strerror(errno),
@@ -99,6 +104,10 @@ bool OutputLock::acquire() {
     }
     const std::string who = holder(fd_);
     ::close(std::exchange(fd_, -1));
+    if (std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(nap);
+        return false;
+    }
     throw Error(ExitCode::cannot_create,
                 text("another start is writing this run ('", path_, "' is held by ", who,
                      ") wait for its end or use another experiment.name or output.directory"));

@@ -1,6 +1,7 @@
 // One start at a time writes a run's files.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 namespace layerledger {
@@ -10,7 +11,8 @@ namespace layerledger {
 class OutputLock {
 public:
     /// Makes the file, with its folder, and names this process in it. Throws Error{cannot_create},
-    /// which names host and process, where another start has it. Where the file system knows no
+    /// which names host and process, where another start keeps it: a launcher may end a moment
+    /// before the ranks that it kills. Where the file system knows no
     /// locks a warning says so.
     explicit OutputLock(std::string path);
     /// Takes the file away again, and the folders that were made for it if nothing is in them.
@@ -19,7 +21,7 @@ public:
     OutputLock& operator=(const OutputLock&) = delete;
 
 private:
-    [[nodiscard]] bool acquire();
+    [[nodiscard]] bool acquire(std::chrono::steady_clock::time_point deadline);
 
     std::string path_;
     std::string made_;  // the topmost folder that was made; empty if all were there

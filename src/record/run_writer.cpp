@@ -1,6 +1,7 @@
 #include "layerledger/record/run_writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <deque>
 #include <filesystem>
@@ -63,6 +64,21 @@ OpenForCommit open_for_commit(const std::string& path) {
         return {std::move(shared), std::move(file)};
     }
     return {{}, hdf5::File::open(path, hdf5::Access::write, hdf5::Locking::locked)};
+}
+
+/// Of an earlier start: a launcher may end a moment before the ranks that it kills.
+OpenForCommit open_left_behind(const std::string& path) {
+    const auto deadline = std::chrono::steady_clock::now() + 5s;
+    while (true) {
+        try {
+            return open_for_commit(path);
+        } catch (const Error&) {
+            if (std::chrono::steady_clock::now() > deadline) {
+                throw;
+            }
+            std::this_thread::sleep_for(50ms);
+        }
+    }
 }
 
 std::uint64_t bytes_of_description(const RunDescription& description) {
@@ -154,7 +170,7 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
 void RunWriter::State::go_on() {
     require_same_tables(open_run_file(path), description, path);
     try {
-        OpenForCommit open = open_for_commit(path);
+        OpenForCommit open = open_left_behind(path);
         earlier = continue_run_file(open.file, description.start);
         open.file.close();
     } catch (const std::exception& error) {

@@ -3,6 +3,7 @@
 Runs the program named by the environment variable LAYERLEDGER under the command named by MPIRUN.
 """
 
+import fcntl
 import os
 import pathlib
 import random
@@ -266,6 +267,22 @@ class Kills(ResumeTest):
         result = self.train(train__checkpoint_every=10, train__resume="auto", **wanted)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assert_same_as_whole(whole)
+
+
+class StillEnding(ResumeTest):
+    def test_a_start_waits_for_the_last_moment_of_the_one_before(self):
+        self.train(train__iterations=3, train__checkpoint_every=EVER)
+        with open(self.run_file.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            job = subprocess.Popen(self.command(2, {"train.iterations": 6,
+                                                    "train.checkpoint_every": EVER,
+                                                    "train.resume": "auto"}),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self.addCleanup(job.kill)
+            time.sleep(2)
+            self.assertIsNone(job.poll())
+        messages = job.communicate(timeout=60)[1]
+        self.assertEqual(job.returncode, 0, messages)
 
 
 class WrongCheckpoints(ResumeTest):

@@ -40,6 +40,19 @@ def write_images(root, classes=3, train=16, val=5):
                 Image.frombytes("L", (32, 32), pixels).save(folder / f"{i}.jpg", quality=90)
 
 
+def wait_for_the_end(processes):
+    """Until none of them holds a file any more: mpirun may end before the ranks that it kills."""
+    def lives(process):
+        try:
+            return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+    deadline = time.monotonic() + 10
+    while any(map(lives, processes)):
+        assert time.monotonic() < deadline, f"still running: {processes}"
+        time.sleep(0.01)
+
+
 class TrainTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -304,8 +317,10 @@ class Kill(TrainTest):
             deadline = time.monotonic() + 30
             while time.monotonic() < deadline and self.try_committed() < 50:
                 time.sleep(0.05)
-            os.kill(sorted(self.ranks_of(job.pid))[victim], signal.SIGKILL)
+            ranks = sorted(self.ranks_of(job.pid))
+            os.kill(ranks[victim], signal.SIGKILL)
             self.assertNotEqual(job.wait(timeout=10), 0)
+            wait_for_the_end(ranks)
             with h5py.File(self.run_file, "r") as run:
                 n = int(run.attrs["committed_iterations"])
                 self.assertGreaterEqual(n, 50)
@@ -340,6 +355,7 @@ class Kill(TrainTest):
                       if line.startswith("layerledger") and "error: " in line]
         self.assertEqual(len(complaints), 1, errors)
         self.assertRegex(complaints[0], "waited|did not end")
+        wait_for_the_end(stopped)
         with h5py.File(self.run_file, "r") as run:
             self.assertGreaterEqual(run.attrs["committed_iterations"], 20)
 

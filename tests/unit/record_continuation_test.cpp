@@ -1,7 +1,12 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/text.hpp"
@@ -223,6 +228,21 @@ TEST(Continuation, WhatWasDroppedIsNotCountedAgain) {
     EXPECT_TRUE(writer.finish(RunStatus::interrupted));
     EXPECT_EQ(summarize(path).dropped_iterations, 0);
     EXPECT_EQ(summarize(path).missing_iterations, 0);
+}
+
+TEST(Continuation, WaitsForAnEarlierStartThatIsStillEnding) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("run.h5");
+    write_first_start(path);
+    const int held = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(::flock(held, LOCK_EX), 0);
+    std::jthread ending([held] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        ::close(held);
+    });
+    RunWriter writer(path, start_at(6), RunWriter::GoOn{});
+    EXPECT_TRUE(writer.finish(RunStatus::interrupted));
+    EXPECT_EQ(summarize(path).starts.size(), 2U);
 }
 
 TEST(Continuation, WhatAddsUpGoesOnAddingUp) {
