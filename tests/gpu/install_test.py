@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""The install tree runs where it was not made, and tests/gpu/run in it does what a machine allows.
+
+Installs the build named by the environment variable BUILD, with the program CMAKE.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+USAGE, NO_TREE = 64, 66
+AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+OF_THE_MACHINE = re.compile(
+    r"(linux-vdso|ld-linux[\w-]*|lib(c|m|dl|pthread|rt|resolv|util|nsl|anl|mvec))\.so")
+OF_A_GPU = re.compile(r"lib(cuda|cudart|cublas|cublasLt|cudnn\w*|nccl|cupti|nvrtc|nvJitLink)\.so")
+
+
+class InstallTree(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="layerledger-install-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        made = cls.folder / "made here"
+        subprocess.run([os.environ["CMAKE"], "--install", os.environ["BUILD"], "--prefix", str(made),
+                        "--strip"], check=True, stdout=subprocess.DEVNULL, timeout=120)
+        cls.tree = cls.folder / "moved there"
+        made.rename(cls.tree)
+
+    def run_bare(self, *words, **environment):
+        """With nothing in the environment that could point to this machine's libraries."""
+        return subprocess.run([str(word) for word in words], capture_output=True, text=True,
+                              timeout=200, stdin=subprocess.DEVNULL, cwd=self.folder, check=False,
+                              env={"PATH": "/usr/bin:/bin", **AS_ROOT, **environment})
+
+    def test_says_its_versions(self):
+        done = self.run_bare(self.tree / "bin" / "layerledger", "version")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Open MPI", done.stdout)
+
+    def test_every_library_but_the_c_library_and_a_gpus_is_in_the_tree(self):
+        for program in (self.tree / "libexec" / "layerledger").iterdir():
+            listed = self.run_bare("ldd", program, LD_LIBRARY_PATH=str(self.tree / "lib")).stdout
+            for line in listed.splitlines():
+                name = line.split()[0].rsplit("/", 1)[-1]
+                if not OF_THE_MACHINE.match(name) and not OF_A_GPU.match(name):
+                    self.assertIn(str(self.tree), line, program)
+
+    def test_trains_on_two_ranks(self):
+        done = self.run_bare(
+            self.tree / "bin" / "mpirun", "-n", 2, "--oversubscribe", "--bind-to", "none",
+            self.tree / "bin" / "layerledger", "train", "--network.architecture", "lenet5",
+            "--train.batch_size", 8, "--train.iterations", 8, "--profile.warmup", 2,
+            "--device.backend", "cpu", "--device.threads", 1, "--output.directory", "runs")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        checked = self.run_bare(self.tree / "bin" / "layerledger", "check",
+                                self.folder / "runs" / "experiment.h5")
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def script(self, *words, **environment):
+        return self.run_bare(self.tree / "share" / "layerledger" / "tests" / "gpu" / "run", *words,
+                             **environment)
+
+    def test_checks_run_from_the_tree(self):
+        out = self.folder / "out"
+        done = self.script(out, "versions", "golden", "ranks", LAYERLEDGER_GPU_QUICK="1")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        self.assertEqual({part: one["verdict"] for part, one in summary["parts"].items()},
+                         {"versions": "passed", "golden": "passed", "ranks": "passed"})
+        self.assertTrue(summary["golden"])
+        self.assertTrue((out / "results.tar.gz").stat().st_size)
+        if summary["device"] is None:
+            self.assertIn("owed", done.stdout)
+
+    def test_a_failed_part_leaves_the_rest_and_fails_the_whole(self):
+        out = self.folder / "cut"
+        done = self.script(out, "versions", "golden", "ranks", LAYERLEDGER_GPU_SECONDS="0.01")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        self.assertEqual(sorted(summary["parts"]), ["golden", "ranks", "versions"])
+        self.assertIn("cut off after", summary["parts"]["golden"]["verdict"])
+
+    def test_bad_words(self):
+        self.assertEqual(self.script().returncode, USAGE)
+        done = self.script(self.folder / "out", "spede")
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn("no part 'spede'", done.stderr)
+        done = self.script(self.folder / "out", LAYERLEDGER_PREFIX="/nowhere")
+        self.assertEqual(done.returncode, NO_TREE)
+        self.assertIn("cmake --install", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

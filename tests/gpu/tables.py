@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Makes the tables of tests/gpu/run from what its parts left: summary.json, RESULTS.md, and stdout.
+
+Usage: tables.py OUT PREFIX HAS_GPU
+
+Needs nothing but Python. Exit code: 0, or 1 where a check failed or a part was cut off.
+"""
+
+import csv
+import datetime
+import json
+import math
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+# Images a second that an H100 cannot exceed: FLOPs and least memory traffic of a training iteration,
+# every layer on its own ("unfused"). Compute at 798 TFLOP/s in bf16, memory at 3.0 TB/s.
+FLOOR = {"alexnet": 135e3, "vgg11": 12.7e3, "googlenet": 20.7e3, "resnet50": 6.3e3}
+FLOOR_TF32 = {"alexnet": 79e3, "vgg11": 6.5e3, "googlenet": 10e3, "resnet50": 3.1e3}
+BATCH = {"alexnet": 128, "vgg11": 64, "googlenet": 128, "resnet50": 256}
+
+
+def rows_of(path):
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        return []
+
+
+class Run:
+    """One run of layerledger: its tables."""
+
+    def __init__(self, folder):
+        self.failed = (folder / "failed").exists()
+        self.log = (folder / "log").read_text(errors="replace") if (folder / "log").exists() else ""
+        tables = {kind: next(iter(sorted(folder.glob(f"*{kind}.csv"))), None)
+                  for kind in ("iterations", "experiment", "layers")}
+        self.iterations = rows_of(tables["iterations"]) if tables["iterations"] else []
+        experiment = rows_of(tables["experiment"]) if tables["experiment"] else []
+        self.experiment = experiment[0] if experiment else {}
+        self.measured = [row for row in self.iterations if row["warmup"] == "0"]
+
+    def images_per_s(self):
+        value = self.experiment.get("images_per_s")
+        return float(value) if value else None
+
+    def unaccounted(self):
+        """Median and worst, in percent of the iteration; of profiled iterations."""
+        shares = [100 * float(row["unaccounted_ms"]) / float(row["time_ms"])
+                  for row in self.measured if row["unaccounted_ms"]]
+        return (statistics.median(shares), max(shares)) if shares else None
+
+    def overhead(self):
+        """Percent, low, high of the 95 % interval."""
+        found = re.search(r"(-?[\d.]+) % of the iteration \(95 % interval (-?[\d.]+) to (-?[\d.]+)",
+                          self.log)
+        return tuple(map(float, found.groups())) if found else None
+
+    def losses(self):
+        return [float(row["loss"]) for row in self.iterations if row["rank"] == "0" and row["loss"]]
+
+    def top1(self):
+        found = re.search(r"validation.*?top-1\s+([\d.]+)\s*%", self.log, re.DOTALL)
+        return float(found.group(1)) if found else None
+
+
+def run(out, name):
+    folder = out / "runs" / name
+    return Run(folder) if folder.exists() else None
+
+
+def tests_of(path):
+    """[(name, passed, seconds)] of a GoogleTest report."""
+    try:
+        root = xml.etree.ElementTree.parse(path).getroot()
+    except (OSError, xml.etree.ElementTree.ParseError):
+        return []
+    return [(f"{case.get('classname')}.{case.get('name')}",
+             "skipped" if case.get("status") == "notrun" or case.find("skipped") is not None
+             else "failed" if case.find("failure") is not None else "passed",
+             float(case.get("time", 0)))
+            for case in root.iter("testcase")]
+
+
+def peer(out, name):
+    try:
+        return json.loads((out / "runs" / f"peer-{name}.json").read_text().strip().splitlines()[-1])
+    except (OSError, IndexError, json.JSONDecodeError):
+        return None
+
+
+def shown(value, decimals=0):
+    return "-" if value is None or math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def speed(out):
+    rows = []
+    for precision, floors in (("bf16", FLOOR), ("tf32", FLOOR_TF32)):
+        for network, batch in BATCH.items():
+            mine = run(out, f"speed-{network}-{precision}")
+            eager = peer(out, f"{network}-{precision}")
+            compiled = peer(out, f"{network}-{precision}-compiled")
+            if mine is None and eager is None:
+                continue
+            rate = mine.images_per_s() if mine else None
+            rows.append({
+                "network": network, "batch": batch, "precision": precision, "layerledger": rate,
+                "torch_eager": eager and eager["images_per_s"],
+                "torch_compiled": compiled and compiled["images_per_s"],
+                "ratio": rate / eager["images_per_s"] if rate and eager else None,
+                "floor": floors[network], "torch_parameters": eager and eager["parameters"]})
+    return rows
+
+
+def accounts(out):
+    rows = []
+    for folder in sorted((out / "runs").glob("account-*")):
+        one = Run(folder)
+        rows.append({"name": folder.name.removeprefix("account-"), "unaccounted": one.unaccounted(),
+                     "overhead": one.overhead(), "images_per_s": one.images_per_s()})
+    return rows
+
+
+def compared_losses(out):
+    cpu, cuda = run(out, "losses-cpu"), run(out, "losses-cuda")
+    if not cpu or not cuda or not cuda.losses():
+        return None
+    pairs = list(zip(cpu.losses(), cuda.losses()))
+    return {"iterations": len(pairs), "worst": max(abs(a - b) / abs(a) for a, b in pairs),
+            "cpu": [a for a, _ in pairs], "cuda": [b for _, b in pairs]}
+
+
+def compared_ranks(out):
+    nccl, mpi = run(out, "ranks-nccl"), run(out, "ranks-mpi")
+    if not nccl or not mpi or not nccl.losses():
+        return None
+    pairs = list(zip(nccl.losses(), mpi.losses()))
+    return {"iterations": len(pairs), "worst": max(abs(a - b) / abs(b) for a, b in pairs)}
+
+
+def command_text(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20,
+                              check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
+def main():
+    out, prefix, has_gpu = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3] == "1"
+    verdicts = {}
+    for path in sorted(out.glob("*.verdict")):
+        part, verdict, seconds = path.read_text().rstrip("\n").split("\t")
+        verdicts[part] = {"verdict": verdict, "seconds": int(seconds)}
+    device = rows_of(out / "device.csv")
+    summary = {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "device": device[0] if device else None, "parts": verdicts,
+        "versions": command_text(str(prefix / "bin" / "layerledger"), "version"),
+        "conformance": tests_of(out / "conformance.xml"), "golden": tests_of(out / "golden.xml"),
+        "speed": speed(out), "account": accounts(out), "losses": compared_losses(out),
+        "ranks": compared_ranks(out),
+        "digits": {folder.name.removeprefix("digits-"): Run(folder).top1()
+                   for folder in sorted((out / "runs").glob("digits-*"))},
+    }
+    lines = ["", "| part | verdict | seconds |", "|---|---|---|"]
+    lines += [f"| {part} | {one['verdict']} | {one['seconds']} |" for part, one in verdicts.items()]
+    for kind in ("conformance", "golden"):
+        tests = summary[kind]
+        if tests:
+            failed = [name for name, verdict, _ in tests if verdict == "failed"]
+            on_gpu = sum("cuda" in name for name, _, _ in tests)
+            lines += ["", f"{kind}: {len(tests)} tests, {on_gpu} of them on the GPU, "
+                          f"{len(failed)} failed" + "".join(f"\n  {name}" for name in failed[:40])]
+    if summary["losses"]:
+        lines += ["", f"AlexNet fp32, losses of {summary['losses']['iterations']} iterations, GPU against "
+                      f"CPU: at most {summary['losses']['worst']:.2e} apart (relative)"]
+    if summary["digits"]:
+        lines += ["", "LeNet-5 on the digits, validation top-1: " + ", ".join(
+            f"{name} {shown(top1, 2)} %" for name, top1 in summary["digits"].items())]
+    if summary["ranks"]:
+        lines += ["", f"two ranks on one GPU, NCCL against MPI, losses of "
+                      f"{summary['ranks']['iterations']} iterations: at most "
+                      f"{summary['ranks']['worst']:.2e} apart (relative)"]
+    if summary["speed"]:
+        lines += ["", "| images/s | batch | precision | layerledger, profiling on | PyTorch eager | "
+                      "compiled | ratio to eager | floor |", "|---|---|---|---|---|---|---|---|"]
+        lines += [f"| {row['network']} | {row['batch']} | {row['precision']} | "
+                  f"{shown(row['layerledger'])} | {shown(row['torch_eager'])} | "
+                  f"{shown(row['torch_compiled'])} | {shown(row['ratio'], 2)} | {row['floor']:.0f} |"
+                  for row in summary["speed"]]
+    if summary["account"]:
+        lines += ["", "| account | unaccounted median % | worst % | overhead % | 95 % interval |",
+                  "|---|---|---|---|---|"]
+        for row in summary["account"]:
+            median, worst = row["unaccounted"] or (None, None)
+            overhead = row["overhead"]
+            lines.append(f"| {row['name']} | {shown(median, 4)} | {shown(worst, 4)} | "
+                         + (f"{overhead[0]:.2f} | {overhead[1]:.2f} to {overhead[2]:.2f} |"
+                            if overhead else "- | - |"))
+    if not has_gpu:
+        lines += ["", "no GPU here: owed are conformance on the GPU, losses and digits against the CPU, two "
+                      "ranks through NCCL, speed, account, compute-sanitizer"]
+    text = "\n".join(lines)
+    (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    head = f"{summary['date'][:10]}, " + (device[0].get("name", "GPU") if device else "no GPU")
+    (out / "RESULTS.md").write_text(f"## {head}\n\n```\n{summary['versions']}\n```\n{text}\n")
+    print(text)
+    bad = [part for part, one in verdicts.items() if one["verdict"] not in ("passed", "skipped")]
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
