@@ -1,5 +1,7 @@
 """The architectures of layerledger's zoo in PyTorch: the same layers, windows and parameters."""
 
+import functools
+
 import torch
 from torch import nn
 
@@ -31,13 +33,14 @@ def vgg11():
         nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4096, CLASSES))
 
 
-def rectified(inputs, outputs, kernel, stride=1, padding=0):
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding),
-                         nn.ReLU(inplace=True))
+def rectified(inputs, outputs, kernel, stride=1, padding=0, batch_norm=False):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=not batch_norm),
+        *([nn.BatchNorm2d(outputs)] if batch_norm else []), nn.ReLU(inplace=True))
 
 
 class Inception(nn.Module):
-    def __init__(self, inputs, one, reduce3, three, reduce5, five, projection):
+    def __init__(self, rectified, inputs, one, reduce3, three, reduce5, five, projection):
         super().__init__()
         self.branches = nn.ModuleList([
             rectified(inputs, one, 1),
@@ -49,36 +52,41 @@ class Inception(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-def auxiliary(inputs):
+def auxiliary(rectified, inputs):
     return nn.Sequential(
         nn.AvgPool2d(5, 3, ceil_mode=True), rectified(inputs, 128, 1), nn.Flatten(),
         nn.Linear(2048, 1024), nn.ReLU(inplace=True), nn.Dropout(0.7), nn.Linear(1024, CLASSES))
 
 
 class GoogLeNet(nn.Module):
-    """With response normalization, 5x5 branches and both auxiliary classifiers, as in 2014."""
+    """As in 2014, with both auxiliary classifiers; with response or batch normalization."""
 
-    def __init__(self):
+    def __init__(self, batch_norm=False):
         super().__init__()
+        block = functools.partial(rectified, batch_norm=batch_norm)
+        inception = functools.partial(Inception, block)
 
         def halving():
             return nn.MaxPool2d(3, 2, ceil_mode=True)
 
+        def response():
+            return nn.Identity() if batch_norm else nn.LocalResponseNorm(5)
+
         self.begin = nn.Sequential(
-            rectified(3, 64, 7, 2, 3), halving(), nn.LocalResponseNorm(5),
-            rectified(64, 64, 1), rectified(64, 192, 3, 1, 1), nn.LocalResponseNorm(5), halving(),
-            Inception(192, 64, 96, 128, 16, 32, 32), Inception(256, 128, 128, 192, 32, 96, 64),
-            halving(), Inception(480, 192, 96, 208, 16, 48, 64))
+            block(3, 64, 7, 2, 3), halving(), response(),
+            block(64, 64, 1), block(64, 192, 3, 1, 1), response(), halving(),
+            inception(192, 64, 96, 128, 16, 32, 32), inception(256, 128, 128, 192, 32, 96, 64),
+            halving(), inception(480, 192, 96, 208, 16, 48, 64))
         self.middle = nn.Sequential(
-            Inception(512, 160, 112, 224, 24, 64, 64), Inception(512, 128, 128, 256, 24, 64, 64),
-            Inception(512, 112, 144, 288, 32, 64, 64))
+            inception(512, 160, 112, 224, 24, 64, 64), inception(512, 128, 128, 256, 24, 64, 64),
+            inception(512, 112, 144, 288, 32, 64, 64))
         self.end = nn.Sequential(
-            Inception(528, 256, 160, 320, 32, 128, 128), halving(),
-            Inception(832, 256, 160, 320, 32, 128, 128),
-            Inception(832, 384, 192, 384, 48, 128, 128),
+            inception(528, 256, 160, 320, 32, 128, 128), halving(),
+            inception(832, 256, 160, 320, 32, 128, 128),
+            inception(832, 384, 192, 384, 48, 128, 128),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.4), nn.Linear(1024, CLASSES))
-        self.auxiliary1 = auxiliary(512)
-        self.auxiliary2 = auxiliary(528)
+        self.auxiliary1 = auxiliary(block, 512)
+        self.auxiliary2 = auxiliary(block, 528)
 
     def forward(self, x):
         early = self.begin(x)
@@ -116,7 +124,8 @@ def resnet50():
                          nn.Linear(channels, CLASSES))
 
 
-NETWORKS = {"alexnet": alexnet, "vgg11": vgg11, "googlenet": GoogLeNet, "resnet50": resnet50}
+NETWORKS = {"alexnet": alexnet, "vgg11": vgg11, "googlenet": GoogLeNet,
+            "googlenet-bn": functools.partial(GoogLeNet, batch_norm=True), "resnet50": resnet50}
 
 
 def loss_of(outputs, labels):

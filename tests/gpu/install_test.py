@@ -26,8 +26,8 @@ class InstallTree(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="layerledger-install-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         made = cls.folder / "made here"
-        subprocess.run([os.environ["CMAKE"], "--install", os.environ["BUILD"], "--prefix", str(made),
-                        "--strip"], check=True, stdout=subprocess.DEVNULL, timeout=120)
+        subprocess.run([os.environ["CMAKE"], "--install", os.environ["BUILD"], "--prefix",
+                        str(made), "--strip"], check=True, stdout=subprocess.DEVNULL, timeout=120)
         cls.tree = cls.folder / "moved there"
         made.rename(cls.tree)
 
@@ -35,7 +35,7 @@ class InstallTree(unittest.TestCase):
         """With nothing in the environment that could point to this machine's libraries."""
         return subprocess.run([str(word) for word in words], capture_output=True, text=True,
                               timeout=200, stdin=subprocess.DEVNULL, cwd=self.folder, check=False,
-                              env={"PATH": "/usr/bin:/bin", **AS_ROOT, **environment})
+                              env={"PATH": "/usr/bin:/bin"} | AS_ROOT | environment)
 
     def test_says_its_versions(self):
         done = self.run_bare(self.tree / "bin" / "layerledger", "version")
@@ -50,12 +50,17 @@ class InstallTree(unittest.TestCase):
                 if not OF_THE_MACHINE.match(name) and not OF_A_GPU.match(name):
                     self.assertIn(str(self.tree), line, program)
 
-    def test_trains_on_two_ranks(self):
+    def test_trains_on_two_ranks_with_next_to_nothing_around(self):
+        tools = self.folder / "tools"
+        tools.mkdir()
+        for tool in ("sh", "dirname", "basename", "readlink", "env"):
+            (tools / tool).symlink_to(shutil.which(tool))
         done = self.run_bare(
             self.tree / "bin" / "mpirun", "-n", 2, "--oversubscribe", "--bind-to", "none",
             self.tree / "bin" / "layerledger", "train", "--network.architecture", "lenet5",
             "--train.batch_size", 8, "--train.iterations", 8, "--profile.warmup", 2,
-            "--device.backend", "cpu", "--device.threads", 1, "--output.directory", "runs")
+            "--device.backend", "cpu", "--device.threads", 1, "--output.directory", "runs",
+            PATH=str(tools))
         self.assertEqual(done.returncode, 0, done.stderr)
         checked = self.run_bare(self.tree / "bin" / "layerledger", "check",
                                 self.folder / "runs" / "experiment.h5")
