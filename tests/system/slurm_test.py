@@ -1,0 +1,226 @@
+"""The scripts in slurm/ as users submit them, on a Slurm cluster of four nodes that the test starts.
+
+Runs the program named by the environment variable LAYERLEDGER.
+"""
+
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import unittest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "tests" / "support"))
+
+import slurm_cluster
+
+try:
+    import h5py
+    import numpy as np
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+if slurm_cluster.missing():
+    print(f"skipped: needs {', '.join(slurm_cluster.missing())}")
+    sys.exit(77)
+
+SCRIPTS = PROJECT / "slurm"
+INTERRUPTED = 75
+TINY = ("--network.architecture", "lenet5", "--train.batch_size", "4", "--profile.warmup", "2")
+# Of the templates' sizes those that the test's nodes have.
+TWO_RANKS = ("--ntasks-per-node=2", "--cpus-per-task=1", "--gpus-per-node=2")
+cluster = None
+
+
+def setUpModule():
+    global cluster
+    folder = tempfile.TemporaryDirectory(prefix="layerledger-slurm-")
+    unittest.addModuleCleanup(folder.cleanup)
+    cluster = unittest.enterModuleContext(slurm_cluster.SlurmCluster(folder.name))
+
+
+class SlurmTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = cluster.folder / self.id().rsplit(".", 1)[-1]
+        self.folder.mkdir()
+        self.run_file = self.folder / "run.h5"
+
+    def submit(self, script, *options, settings=(), iterations=20, folder=None, **environment):
+        """The job's number; its log is `self.log(number)`."""
+        job = cluster.submit(
+            *options, f"--output={self.folder}/%j.out", SCRIPTS / script, *TINY,
+            "--train.iterations", str(iterations), "--output.directory", folder or self.folder,
+            "--output.file", "run.h5", *settings, LAYERLEDGER=os.environ["LAYERLEDGER"],
+            **environment)
+        self.addCleanup(cluster.run, "scancel", job)
+        return job
+
+    def log(self, job):
+        return (self.folder / f"{job}.out").read_text()
+
+    def assert_ends(self, job, state="COMPLETED", code=0, seconds=60):
+        self.assertEqual(cluster.wait(job, seconds), (state, code), self.log(job))
+
+    def wait_for(self, condition, job, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail(f"{cluster.job(job)}\n{self.log(job)}")
+            time.sleep(0.05)
+
+    def committed(self):
+        try:
+            with h5py.File(self.run_file) as run:
+                return int(run.attrs["committed_iterations"])
+        except OSError:  # not there yet, or being written
+            return 0
+
+    def ranks(self):
+        """(node, local rank) of every rank, and the losses, of a whole run."""
+        with h5py.File(self.run_file) as run:
+            self.assertEqual(run.attrs["status"], "complete")
+            nodes = run["hostname"].asstr()[:].tolist()
+            return list(zip(nodes, run["local_rank"][:].tolist()))
+
+
+class Scripts(SlurmTest):
+    def test_single_node(self):
+        job = self.submit("single_node.sbatch", *TWO_RANKS)
+        self.assert_ends(job)
+        nodes, local = zip(*self.ranks())
+        self.assertEqual(len(set(nodes)), 1)
+        self.assertEqual(local, (0, 1))
+        self.assertIn(f"job {job}: 2 ranks on {nodes[0]}", self.log(job))
+        self.assertIn("Open MPI", self.log(job))
+        self.assertIn("iteration 20/20", self.log(job))
+
+    def test_multi_node(self):
+        self.assert_ends(self.submit("multi_node.sbatch", "--nodes=2", *TWO_RANKS, INTERFACE="lo"))
+        nodes, local = zip(*self.ranks())
+        self.assertEqual(local, (0, 1, 0, 1))
+        self.assertEqual(nodes[0], nodes[1])
+        self.assertEqual(nodes[2], nodes[3])
+        self.assertNotEqual(nodes[1], nodes[2])
+
+    def test_cpu_nodes_stage_to_each_node(self):
+        from train_test import write_images
+        write_images(self.folder / "images")
+        scratch = self.folder / "scratch"
+        self.assert_ends(self.submit(
+            "cpu_nodes.sbatch", "--nodes=4", "--ntasks-per-node=2", "--cpus-per-task=1",
+            settings=("--data.source", "folder", "--train.topk", "2", "--train.validate", "false"),
+            STAGE_FROM=str(self.folder / "images"), SCRATCH=f"{scratch}/$SLURMD_NODENAME"))
+        self.assertEqual(len(set(self.ranks())), 8)
+        copies = sorted(scratch.glob("n[0-3]/*/data/train/class0/0.jpg"))
+        self.assertEqual([path.relative_to(scratch).parts[0] for path in copies],
+                         ["n0", "n1", "n2", "n3"])
+
+    def test_a_wrong_setting_ends_the_job_with_its_code_and_one_complaint(self):
+        job = self.submit("multi_node.sbatch", *TWO_RANKS, settings=("--train.batchsize", "3"))
+        self.assert_ends(job, "FAILED", 78)
+        self.assertEqual(self.log(job).count("layerledger: error: "), 1, self.log(job))
+        self.assertFalse(self.run_file.exists())
+
+    def test_cancelled(self):
+        job = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=10**6,
+                          settings=("--output.commit_seconds", "0.1"))
+        self.wait_for(lambda: self.committed() > 10, job)
+        cluster.run("scancel", job)
+        self.assertEqual(cluster.wait(job)[0], "CANCELLED")
+        with h5py.File(self.run_file) as run:
+            n = int(run.attrs["committed_iterations"])
+            self.assertGreater(n, 10)
+            np.testing.assert_array_equal(run["iteration"][:n], np.arange(n))
+
+
+class Requeue(SlurmTest):
+    def test_preempted_it_saves_goes_back_into_the_queue_and_on_without_a_seam(self):
+        iterations = 1500
+        whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations,
+                            folder=self.folder / "undisturbed")
+        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=iterations,
+                          settings=("--output.commit_seconds", "0.1"))
+        self.wait_for(lambda: self.committed() > 5, job)
+        cluster.run("scancel", "--signal=USR1", job)
+        self.wait_for(lambda: cluster.job(job).get("Restarts") == "1", job)
+        interrupted = self.committed()
+        self.assertLess(interrupted, iterations)
+        with h5py.File(self.run_file) as run:
+            self.assertEqual(run.attrs["status"], "interrupted")
+        cluster.start_now(job)
+        self.assert_ends(job)
+        self.assert_ends(whole)
+        self.assertIn("start 1 of job", self.log(job))
+        self.assertIn(f"iteration {iterations}/{iterations}", self.log(job))
+        with h5py.File(self.run_file) as run, \
+                h5py.File(self.folder / "undisturbed" / "run.h5") as other:
+            self.assertEqual(run.attrs["status"], "complete")
+            np.testing.assert_array_equal(run["iteration"][:], np.arange(iterations))
+            np.testing.assert_array_equal(run["loss"][:], other["loss"][:])
+            self.assertTrue(np.isfinite(run["iteration_time"][:]).all())
+
+    def test_before_the_time_limit_it_saves_and_goes_back_into_the_queue(self):
+        job = self.submit("requeue.sbatch", *TWO_RANKS, "--time=1", "--signal=USR1@60",
+                          iterations=10**6)
+        self.wait_for(lambda: cluster.job(job).get("Restarts") == "1", job, seconds=100)
+        cluster.run("scancel", job)
+        with h5py.File(self.run_file) as run:
+            self.assertEqual(run.attrs["status"], "interrupted")
+        self.assertIn("stopped on request", self.log(job))
+
+
+class Scaling(SlurmTest):
+    def study(self, *words, **environment):
+        done = cluster.run(
+            SCRIPTS / "submit_scaling.sh", *words, JOB=str(SCRIPTS / "cpu_nodes.sbatch"),
+            JOB_OPTIONS="--ntasks-per-node=1 --cpus-per-task=1", OUTPUT=str(self.folder / "study"),
+            LAYERLEDGER=os.environ["LAYERLEDGER"],
+            ANALYSIS=f"env PYTHONPATH={PROJECT}/analysis {sys.executable} -m layerledger",
+            **environment)
+        numbers = [line.split()[1].rstrip(":") for line in done.stdout.splitlines()
+                   if line.startswith("job ")]
+        return done, numbers
+
+    def report_log(self, job):
+        return next((self.folder / "study").glob(f"*-{job}.out")).read_text()
+
+    def test_one_command_makes_the_study_and_its_report(self):
+        for scaling, batch, points, repetitions in (
+                ("strong", 16, {1: 16, 2: 8, 4: 4}, 2), ("weak", 8, {1: 8, 2: 8}, 1)):
+            with self.subTest(scaling):
+                self.folder = cluster.folder / scaling
+                done, jobs = self.study(
+                    *(str(nodes) for nodes in points), "--network.architecture", "lenet5",
+                    "--profile.warmup", "2", SCALING=scaling, BATCH=str(batch), ITERATIONS="12",
+                    REPETITIONS=str(repetitions))
+                self.assertEqual((done.returncode, len(jobs)), (0, len(points) + 1), done.stderr)
+                ended = cluster.wait(jobs[-1], 120)
+                self.assertEqual(ended, ("COMPLETED", 0), self.report_log(jobs[-1]))
+                for nodes, expected in points.items():
+                    for repetition in range(1, repetitions + 1):
+                        part = f"nodes-{nodes}/repetition-{repetition:02}/*.h5"
+                        path = next((self.folder / "study").rglob(
+                            part if repetitions > 1 else f"nodes-{nodes}.h5"))
+                        with h5py.File(path) as run:
+                            self.assertEqual(run["hostname"].shape, (nodes,))
+                            self.assertEqual(run["loss"].shape, (12,))
+                            self.assertEqual(run["config/train.batch_size"].asstr()[()],
+                                             str(expected))
+                page = (self.folder / "study" / "report" / "index.html").read_text()
+                self.assertIn(scaling, page.lower())
+
+    def test_what_is_wrong_is_said_before_anything_is_submitted(self):
+        for words, environment, said in (
+                (("1",), {}, "at least two"),
+                (("1", "2"), {"SCALING": "middling"}, "SCALING"),
+                (("1", "2", "3"), {"SCALING": "strong", "BATCH": "16"}, "does not divide among 3"),
+                (("1", "2", "--train.batch_size", "8"), {}, "BATCH")):
+            done, jobs = self.study(*words, **environment)
+            self.assertEqual((done.returncode, jobs), (64, []))
+            self.assertIn(said, done.stderr)
+        self.assertEqual(cluster.run("squeue", "-h").stdout, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
