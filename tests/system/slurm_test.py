@@ -27,7 +27,7 @@ if slurm_cluster.missing():
 
 SCRIPTS = PROJECT / "slurm"
 INTERRUPTED = 75
-TINY = ("--network.architecture", "lenet5", "--train.batch_size", "4", "--profile.warmup", "2")
+TINY = ("--network.architecture", "lenet5", "--profile.warmup", "2")
 # Of the templates' sizes those that the test's nodes have.
 TWO_RANKS = ("--ntasks-per-node=2", "--cpus-per-task=1", "--gpus-per-node=2")
 cluster = None
@@ -46,11 +46,13 @@ class SlurmTest(unittest.TestCase):
         self.folder.mkdir()
         self.run_file = self.folder / "run.h5"
 
-    def submit(self, script, *options, settings=(), iterations=20, folder=None, **environment):
+    def submit(self, script, *options, settings=(), iterations=20, batch=4, folder=None,
+               **environment):
         """The job's number; its log is `self.log(number)`."""
         job = cluster.submit(
             *options, f"--output={self.folder}/%j.out", SCRIPTS / script, *TINY,
-            "--train.iterations", str(iterations), "--output.directory", folder or self.folder,
+            "--train.iterations", str(iterations), "--train.batch_size", str(batch),
+            "--output.directory", folder or self.folder,
             "--output.file", "run.h5", *settings, LAYERLEDGER=os.environ["LAYERLEDGER"],
             **environment)
         self.addCleanup(cluster.run, "scancel", job)
@@ -136,10 +138,10 @@ class Scripts(SlurmTest):
 
 class Requeue(SlurmTest):
     def test_preempted_it_saves_goes_back_into_the_queue_and_on_without_a_seam(self):
-        iterations = 1500
-        whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations,
+        iterations = 500
+        whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
                             folder=self.folder / "undisturbed")
-        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=iterations,
+        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
                           settings=("--output.commit_seconds", "0.1"))
         self.wait_for(lambda: self.committed() > 5, job)
         cluster.run("scancel", "--signal=USR1", job)
@@ -149,8 +151,8 @@ class Requeue(SlurmTest):
         with h5py.File(self.run_file) as run:
             self.assertEqual(run.attrs["status"], "interrupted")
         cluster.start_now(job)
-        self.assert_ends(job)
-        self.assert_ends(whole)
+        self.assert_ends(job, seconds=120)
+        self.assert_ends(whole, seconds=120)
         self.assertIn("start 1 of job", self.log(job))
         self.assertIn(f"iteration {iterations}/{iterations}", self.log(job))
         with h5py.File(self.run_file) as run, \
