@@ -181,12 +181,17 @@ class SlurmCluster:
             time.sleep(0.2)
         return job.get("JobState"), int(job.get("ExitCode", "-1:0").split(":")[0])
 
-    def start_now(self, number, seconds=30):
-        """A job that went back into the queue, which Slurm holds there for two minutes."""
+    def start_now(self, number, seconds=60):
+        """A job that went back into the queue, which Slurm holds there for two minutes so that what
+        is left of its first start is gone."""
         deadline = time.monotonic() + seconds
-        while self.job(number).get("JobState") != "RUNNING" and time.monotonic() < deadline:
-            self.run("scontrol", "update", f"jobid={number}", "StartTime=now")
-            time.sleep(0.5)
+        # A step, which serves the job's tasks on a node, has a socket there while it lives.
+        while self.job(number).get("JobState") != "PENDING" or \
+                any(self.folder.glob(f"spool/*/*_{number}.*")):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"job {number} is not back in the queue: {self.job(number)}")
+            time.sleep(0.2)
+        self.run("scontrol", "update", f"jobid={number}", "StartTime=now")
 
     def stop(self):
         """Ends the jobs, then the daemons, newest first."""
