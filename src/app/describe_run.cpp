@@ -122,7 +122,7 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
                             const TrainerOptions& options, const Backend& backend,
                             const std::string& collective, const RankMap& rank,
                             const Communicator& world, Communicator::ClockOffset clock,
-                            const std::string& command_line) {
+                            const std::string& command_line, bool validates) {
     RunDescription run;
     run.title = experiment.experiment.name;
     run.run_id = new_run_id();
@@ -138,8 +138,9 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
     run.layers = describe_layers(network, basis, trainer.ops());
     run.ops = describe_ops(network);
     run.buckets = describe_buckets(network, trainer.buckets());
-    run.ranks = describe_ranks(world, rank, backend.info(), clock,
-                               needed_bytes(experiment, network, backend, options.compile.batch));
+    run.ranks = describe_ranks(
+        world, rank, backend.info(), clock,
+        needed_bytes(experiment, network, backend, options.compile.batch, validates));
 
     const Shape image = network.input();
     run.network = {{"name", network.name()},

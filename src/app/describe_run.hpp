@@ -20,7 +20,7 @@ namespace layerledger {
                                           const Backend& backend, const std::string& collective,
                                           const RankMap& rank, const Communicator& world,
                                           Communicator::ClockOffset clock,
-                                          const std::string& command_line);
+                                          const std::string& command_line, bool validates);
 
 /// What the description says of the images, whose lists go beside the run file at `path`.
 void describe_images(RunDescription& run, const ImageIndex& images, const std::string& path);

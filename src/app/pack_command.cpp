@@ -44,7 +44,7 @@ Request parse(const std::vector<std::string>& arguments) {
                      "'layerledger pack ",
                      self.arguments, "'"));
     Request request;
-    request.options.file = arguments[1];
+    request.options.file = expand_environment(arguments[1], "the file to make");
     std::vector<std::string> settings{"--data.source", "folder", "--data.root", arguments[0]};
     for (std::size_t i = 2; i < arguments.size(); ++i) {
         if (arguments[i] == "--overwrite") {
@@ -58,6 +58,7 @@ Request parse(const std::vector<std::string>& arguments) {
         }
     }
     request.data = parse_command_line(settings, process_environment()).experiment.data;
+    request.data.root = expand_environment(request.data.root, "the folder");
     return request;
 }
 

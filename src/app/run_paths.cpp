@@ -9,6 +9,14 @@ namespace layerledger {
 
 void require_run_file_name(const Experiment& experiment) {
     const std::string& file = experiment.output.file;
+    const std::filesystem::path path(file);
+    const std::filesystem::path folder = path.parent_path();
+    LL_VALIDATE(folder.empty(), ExitCode::configuration,
+                text(experiment.blame("output.file"), " is '", file,
+                     "', which names a folder (everything of a run is in output.directory) write "
+                     "output.directory = ",
+                     (std::filesystem::path(experiment.output.directory) / folder).string(),
+                     " and output.file = ", path.filename().string()));
     LL_VALIDATE(file.empty() || std::filesystem::path(file).extension() == ".h5",
                 ExitCode::configuration,
                 text(experiment.blame("output.file"), " is '", file,

@@ -7,8 +7,9 @@
 
 namespace layerledger {
 
-/// Throws Error{configuration} unless output.file ends in .h5. The run's log, lists and checkpoints
-/// have its name with other endings: so they are never the file of this run or of another.
+/// Throws Error{configuration} unless output.file is a name that ends in .h5. The run's log, lists
+/// and checkpoints have its name with other endings: so they are never the file of this run or of
+/// another.
 void require_run_file_name(const Experiment& experiment);
 
 [[nodiscard]] std::string run_file_path(const Experiment& experiment);

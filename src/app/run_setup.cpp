@@ -70,7 +70,8 @@ CompileOptions compile_options(const Experiment& experiment, std::int64_t classe
 
 }  // namespace
 
-ImageIndex find_images(const Communicator& world, const DataSettings& settings) {
+ImageIndex find_images(const Communicator& world, const RankMap& rank,
+                       const DataSettings& settings) {
     if (settings.source == DataSource::synthetic) {
         return {};
     }
@@ -81,9 +82,17 @@ ImageIndex find_images(const Communicator& world, const DataSettings& settings) 
                       .serialize();
     });
     ImageIndex images = ImageIndex::deserialize(world.broadcast(std::move(scanned)));
-    if (settings.source == DataSource::folder) {
-        images.root = settings.root;  // each node may have its own
-    }
+    // Each node may have its own. A folder's images go by their names, those of a packed file by
+    // their places in it.
+    images.root = settings.source == DataSource::folder ? settings.root : settings.file;
+    world.agree([&] {
+        if (settings.source == DataSource::packed && rank.local_rank == 0 && !world.is_root()) {
+            LL_VALIDATE(read_packed_index(settings).digest() == images.digest(), ExitCode::bad_data,
+                        text("'", settings.file, "' (data.file) on ", rank.host,
+                             " holds other images than on the node of rank 0; copy the same file "
+                             "to each node"));
+        }
+    });
     return images;
 }
 
@@ -175,22 +184,30 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
 }
 
 double needed_bytes(const Experiment& experiment, const Network& network, const Backend& backend,
-                    std::int64_t batch) {
+                    std::int64_t batch, bool validates) {
     CompileOptions compile = compile_options(experiment, network.classes(), 0);
     compile.batch = batch;
     const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
-    const double arenas = static_cast<double>(2 + states) *
-                          static_cast<double>(network.parameter_elements()) * sizeof(float);
-    const auto host_batches = static_cast<double>(experiment.data.prefetch + 1);
+    const double parameters = static_cast<double>(network.parameter_elements()) * sizeof(float);
+    const double arenas = static_cast<double>(2 + states) * parameters;
+    // On rank 0 parameters and states, and one of them in the layout of the device; where a run
+    // goes on every rank has as much.
+    const bool has_checkpoints =
+        experiment.train.checkpoint_every > 0 || experiment.train.resume != "none";
+    const double checkpoint = has_checkpoints ? static_cast<double>(2 + states) * parameters : 0.0;
+    const auto host_batches =
+        static_cast<double>((validates ? 2 : 1) * (experiment.data.prefetch + 1));
     const double input = host_batches * static_cast<double>(batch) *
                          static_cast<double>(network.input().elements()) * sizeof(float);
-    return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + input;
+    return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + checkpoint +
+           input;
 }
 
-void require_memory(const Experiment& experiment, const Network& network, const Backend& backend) {
+void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
+                    bool validates) {
     const auto available = static_cast<double>(backend.info().memory_bytes);
     const auto fits = [&](std::int64_t batch) {
-        return needed_bytes(experiment, network, backend, batch) <= available;
+        return needed_bytes(experiment, network, backend, batch, validates) <= available;
     };
     const std::int64_t wanted = experiment.train.batch_size;
     if (fits(wanted)) {
@@ -206,8 +223,8 @@ void require_memory(const Experiment& experiment, const Network& network, const 
     throw Error(
         ExitCode::configuration,
         text(experiment.blame("train.batch_size"), " is ", wanted, ", which needs about ",
-             bytes_text(needed_bytes(experiment, network, backend, wanted)), " per rank (",
-             bytes_text(available), " are there) ",
+             bytes_text(needed_bytes(experiment, network, backend, wanted, validates)),
+             " per rank (", bytes_text(available), " are there) ",
              largest > 0 ? text("the largest batch that fits is ", largest)
                          : std::string("use a smaller network or fewer ranks on this node")));
 }

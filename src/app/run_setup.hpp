@@ -15,8 +15,9 @@
 namespace layerledger {
 
 /// The images of a folder or a packed file: scanned once, on rank 0. Empty for synthetic ones.
-/// Collective.
-[[nodiscard]] ImageIndex find_images(const Communicator& world, const DataSettings& settings);
+/// Collective; throws AgreedError, bad_data also where the nodes have different packed files.
+[[nodiscard]] ImageIndex find_images(const Communicator& world, const RankMap& rank,
+                                     const DataSettings& settings);
 
 /// The network with as many classes as the settings or the data have.
 [[nodiscard]] Network choose_network(const Experiment& experiment, const ImageIndex& images);
@@ -41,12 +42,14 @@ void require_available(const Experiment& experiment);
                                              const Communicator& world);
 
 /// Bytes that one rank should need at a batch size: compiled network, arenas of parameters,
-/// gradients and optimizer states, and host batches.
+/// gradients and optimizer states, a checkpoint where the settings want some, and host batches,
+/// with those of validation where the run `validates`.
 [[nodiscard]] double needed_bytes(const Experiment& experiment, const Network& network,
-                                  const Backend& backend, std::int64_t batch);
+                                  const Backend& backend, std::int64_t batch, bool validates);
 
 /// Refuses a batch whose estimated memory exceeds what the rank may use, naming the largest batch
 /// that fits.
-void require_memory(const Experiment& experiment, const Network& network, const Backend& backend);
+void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
+                    bool validates);
 
 }  // namespace layerledger

@@ -166,6 +166,7 @@ StagedData stage_data(const Communicator& world, const RankMap& rank, const Expe
     const bool is_staged = !experiment.data.remote.empty();
     world.agree([&] {
         data.settings.root = expand_environment(experiment.data.root, "data.root");
+        data.settings.file = expand_environment(experiment.data.file, "data.file");
         if (!is_staged && is_leader && experiment.data.source == DataSource::folder) {
             require_whole(data.settings.root);
         }

@@ -65,7 +65,7 @@ OverheadRecord overhead_record(const Overhead& overhead) {
 /// Makes the source of one validation; empty where there is nothing to validate on.
 TrainingBreaks::ValidationSources validation_sources(const TrainingJob& job,
                                                      const Communicator& world) {
-    if (job.images.val.empty() || !job.experiment.train.validate) {
+    if (!validates(job)) {
         return {};
     }
     const Shard shard{world.rank(), world.size()};
@@ -208,7 +208,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     const Communicator::ClockOffset clock = world.measure_clock_offset();
     RunDescription description =
         describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
-                     collective->name(), job.rank, world, clock, command_line);
+                     collective->name(), job.rank, world, clock, command_line, validates(job));
     description.staging = job.staging;
     describe_images(description, job.images, path);
     const RecordLayout layout(description.extents());

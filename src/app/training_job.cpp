@@ -2,6 +2,7 @@
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/data/image_check.hpp"
 #include "run_paths.hpp"
 #include "run_setup.hpp"
 #include "stage_data.hpp"
@@ -33,17 +34,25 @@ TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool
     if (!staged.is_here) {
         return job;
     }
-    job.images = find_images(world, staged.settings);
+    job.images = find_images(world, job.rank, staged.settings);
     world.agree([&] {
         require_available(job.experiment);
+        if (validates(job) && job.experiment.data.source == DataSource::folder &&
+            job.experiment.data.on_error == OnError::abort) {
+            require_readable_validation(job.images, {world.rank(), world.size()});
+        }
         job.network = choose_network(job.experiment, job.images);
         job.backend = choose_backend(job.experiment, job.rank);
-        require_memory(job.experiment, *job.network, *job.backend);
+        require_memory(job.experiment, *job.network, *job.backend, validates(job));
         job.source = choose_source(job.experiment, job.images, *job.network, world);
         job.options = trainer_options(job.experiment, *job.network,
                                       job.source->iterations_per_epoch(), world);
     });
     return job;
+}
+
+bool validates(const TrainingJob& job) {
+    return job.experiment.train.validate && !job.images.val.empty();
 }
 
 void announce(const TrainingJob& job, const Communicator& world) {

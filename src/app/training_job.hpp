@@ -33,6 +33,9 @@ struct TrainingJob {
 [[nodiscard]] TrainingJob set_up(const Communicator& world, const Experiment& experiment,
                                  bool dry_run);
 
+/// Whether there are images to validate on, and they are to be used.
+[[nodiscard]] bool validates(const TrainingJob& job);
+
 /// What is about to be trained, where, on which images and with which output.
 void announce(const TrainingJob& job, const Communicator& world);
 

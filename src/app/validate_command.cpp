@@ -109,7 +109,7 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
         log::info("nothing was staged, the images were not looked at (--dry-run)");
         return ExitCode::ok;
     }
-    const ImageIndex images = find_images(world, staged.settings);
+    const ImageIndex images = find_images(world, rank, staged.settings);
     std::optional<Network> network;
     std::unique_ptr<Backend> backend;
     TrainerState state;

@@ -127,7 +127,8 @@ std::vector<Setting> make_table() {
              "longest silence of the remote");
     data.add("ssh_options", &D::ssh_options, Text{},
              "for the remote's ssh, as on its command line: -p 2222 -i FILE");
-    data.add("file", &D::file, Text{}, "packed: the file");
+    data.add("file", &D::file, Text{},
+             "packed: the file; $NAME is the environment's, on each node its own");
     data.add("classes", &D::classes, List{},
              "names of the classes to use, a file of names, or how many of the first; empty: all");
     data.add("val_labels", &D::val_labels, Text{},

@@ -114,7 +114,6 @@ void PackedFile::read(PackedPart part, std::uint32_t row, int first, int count,
     const auto line = static_cast<unsigned long long>(first);
     const auto lines = static_cast<unsigned long long>(count);
     const auto width = static_cast<unsigned long long>(extent_.width);
-    const std::lock_guard lock(mutex_);
     file_.read_into<std::uint8_t>(std::string(packed::group(part)) + "/images",
                                   {{row, line, 0, 0}, {1, lines, width, packed::channels}}, pixels);
 }

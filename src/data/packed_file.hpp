@@ -9,7 +9,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +31,7 @@ inline constexpr const char* group(PackedPart part) {
 }
 }  // namespace packed
 
-/// Any number of threads may read.
+/// Any number of threads may read, one at a time: the file system copies faster than any decoder.
 class PackedFile {
 public:
     /// Throws Error: input_missing where there is no such file, bad_data where it is none of these.
@@ -54,7 +53,6 @@ private:
     std::string path_;
     hdf5::File file_;
     PixelExtent extent_;
-    std::mutex mutex_;  // one HDF5 call at a time; the file system copies faster than any decoder
 };
 
 }  // namespace layerledger

@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 #include <limits>
+#include <mutex>
 #include <numeric>
 
 #include "deferred_changes.hpp"
@@ -16,6 +17,21 @@
 
 namespace layerledger::hdf5 {
 namespace {
+
+/// The library is not made for several threads, and a run has some that read images while another
+/// one writes its records: everything in it happens while one of these lives. Methods call each
+/// other.
+class Turn {
+public:
+    Turn() : lock_(mutex()) {}
+
+private:
+    static std::recursive_mutex& mutex() {
+        static std::recursive_mutex one;
+        return one;
+    }
+    std::lock_guard<std::recursive_mutex> lock_;
+};
 
 /// The most specific message on HDF5's error stack.
 std::string innermost_reason() {
@@ -319,6 +335,7 @@ PropertiesId access_for_writing() {
 }  // namespace
 
 File File::create(const std::string& path) {
+    const Turn turn;
     keep_quiet();
     const PropertiesId access = access_for_writing();
     const PropertiesId creation(H5Pcreate(H5P_FILE_CREATE), "H5Pcreate");
@@ -328,6 +345,7 @@ File File::create(const std::string& path) {
 }
 
 File File::open(const std::string& path, Access access, Locking locking) {
+    const Turn turn;
     keep_quiet();
     const PropertiesId properties = access == Access::write
                                         ? access_for_writing()
@@ -348,25 +366,30 @@ File File::open(const std::string& path, Access access, Locking locking) {
 }
 
 bool File::is_hdf5(const std::string& path) {
+    const Turn turn;
     keep_quiet();
     return H5Fis_hdf5(path.c_str()) > 0;
 }
 
 File::~File() {
+    const Turn turn;
     if (id_ >= 0 && H5Fclose(id_) < 0) {
         log::warning(text("an HDF5 file could not be closed (", innermost_reason(), ")"));
     }
 }
 
 void File::flush() {
+    const Turn turn;
     check(H5Fflush(id_, H5F_SCOPE_LOCAL), "H5Fflush");
 }
 
 void File::close() {
+    const Turn turn;
     check(H5Fclose(std::exchange(id_, -1)), "H5Fclose");
 }
 
 void File::create_group(const std::string& path) {
+    const Turn turn;
     const PropertiesId creation(H5Pcreate(H5P_GROUP_CREATE), "H5Pcreate");
     check(H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
           "H5Pset_link_creation_order");
@@ -375,10 +398,12 @@ void File::create_group(const std::string& path) {
 }
 
 bool File::contains(const std::string& path) const {
+    const Turn turn;
     return check(H5Lexists(id_, path.c_str(), H5P_DEFAULT), "H5Lexists") > 0;
 }
 
 std::vector<std::string> File::datasets(const std::string& group) const {
+    const Turn turn;
     std::vector<std::string> names;
     const H5L_iterate_t take = [](hid_t where, const char* name, const H5L_info_t*,
                                   void* out) -> herr_t {
@@ -402,6 +427,7 @@ std::vector<std::string> File::datasets(const std::string& group) const {
 
 void File::create_dataset(const std::string& path, Element element, const Extent& extent,
                           const Extent& chunk) {
+    const Turn turn;
     const TypeId type = type_of(element);
     const SpaceId space = space_of(extent, !chunk.empty());
     const PropertiesId creation(H5Pcreate(H5P_DATASET_CREATE), "H5Pcreate");
@@ -418,12 +444,14 @@ void File::create_dataset(const std::string& path, Element element, const Extent
 }
 
 Extent File::extent(const std::string& dataset) const {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const SpaceId space(H5Dget_space(open), "H5Dget_space");
     return extent_of(space);
 }
 
 Extent File::chunk(const std::string& dataset) const {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const PropertiesId creation(H5Dget_create_plist(open), "H5Dget_create_plist");
     if (H5Pget_layout(creation) != H5D_CHUNKED) {
@@ -435,6 +463,7 @@ Extent File::chunk(const std::string& dataset) const {
 }
 
 Element File::element(const std::string& dataset) const {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const TypeId type(H5Dget_type(open), "H5Dget_type");
     if (H5Tis_variable_str(type) > 0) {
@@ -450,6 +479,7 @@ Element File::element(const std::string& dataset) const {
 }
 
 void File::set_rows(const std::string& dataset, unsigned long long rows) {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const SpaceId space(H5Dget_space(open), "H5Dget_space");
     Extent extent = extent_of(space);
@@ -458,11 +488,13 @@ void File::set_rows(const std::string& dataset, unsigned long long rows) {
 }
 
 std::size_t File::elements(const std::string& dataset, const std::optional<Slab>& slab) const {
+    const Turn turn;
     return product(slab ? slab->count : extent(dataset));
 }
 
 void File::write_raw(const std::string& dataset, Element element, const void* values,
                      [[maybe_unused]] std::size_t count, const std::optional<Slab>& slab) {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const SpaceId file_space = selected(open, slab);
     const SpaceId memory_space = memory_for(file_space, slab);
@@ -473,6 +505,7 @@ void File::write_raw(const std::string& dataset, Element element, const void* va
 
 void File::read_raw(const std::string& dataset, Element element, void* values,
                     const std::optional<Slab>& slab) const {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const SpaceId file_space = selected(open, slab);
     const SpaceId memory_space = memory_for(file_space, slab);
@@ -482,6 +515,7 @@ void File::read_raw(const std::string& dataset, Element element, void* values,
 
 void File::write_texts(const std::string& dataset, std::span<const std::string> values,
                        const std::optional<Slab>& slab) {
+    const Turn turn;
     std::vector<const char*> pointers;
     for (const std::string& value : values) {
         pointers.push_back(value.c_str());
@@ -491,6 +525,7 @@ void File::write_texts(const std::string& dataset, std::span<const std::string> 
 
 std::vector<std::string> File::read_texts(const std::string& dataset,
                                           const std::optional<Slab>& slab) const {
+    const Turn turn;
     std::vector<char*> pointers(elements(dataset, slab));
     read_raw(dataset, Element::text, pointers.data(), slab);
     std::vector<std::string> values;
@@ -502,18 +537,21 @@ std::vector<std::string> File::read_texts(const std::string& dataset,
 }
 
 void File::make_scale(const std::string& dataset) {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const std::string name = dataset.substr(dataset.rfind('/') + 1);
     check(H5DSset_scale(open, name.c_str()), "H5DSset_scale");
 }
 
 void File::attach_scale(const std::string& dataset, unsigned axis, const std::string& scale) {
+    const Turn turn;
     const DatasetId open = open_dataset(id_, dataset);
     const DatasetId scale_open = open_dataset(id_, scale);
     check(H5DSattach_scale(open, scale_open, axis), "H5DSattach_scale");
 }
 
 std::string File::scale_of(const std::string& dataset, unsigned axis) const {
+    const Turn turn;
     const H5DS_iterate_t take_name = [](hid_t, unsigned, hid_t scale, void* out) -> herr_t {
         std::array<char, 256> name{};
         if (H5Iget_name(scale, name.data(), name.size()) < 0) {
@@ -530,6 +568,7 @@ std::string File::scale_of(const std::string& dataset, unsigned axis) const {
 
 void File::set_attribute(const std::string& object, const std::string& name,
                          std::string_view value) {
+    const Turn turn;
     const TypeId type = text_type();
     const SpaceId space = space_of({});
     const OpenAttribute attribute = open_or_create(id_, object, name, type, space);
@@ -539,6 +578,7 @@ void File::set_attribute(const std::string& object, const std::string& name,
 }
 
 void File::set_attribute(const std::string& object, const std::string& name, std::int64_t value) {
+    const Turn turn;
     const SpaceId space = space_of({});
     const OpenAttribute attribute =
         open_or_create(id_, object, name, type_of(Element::int64), space);
@@ -547,6 +587,7 @@ void File::set_attribute(const std::string& object, const std::string& name, std
 
 void File::set_attribute_raw(const std::string& object, const std::string& name, Element element,
                              const void* values, std::size_t count) {
+    const Turn turn;
     const SpaceId space = space_of({count});
     const OpenAttribute attribute = open_or_create(id_, object, name, type_of(element), space);
     check(H5Awrite(attribute.id, native_type_of(element), values), "H5Awrite");
@@ -554,6 +595,7 @@ void File::set_attribute_raw(const std::string& object, const std::string& name,
 
 std::optional<std::string> File::text_attribute(const std::string& object,
                                                 const std::string& name) const {
+    const Turn turn;
     const std::optional<OpenAttribute> attribute = open_single(id_, object, name);
     if (!attribute) {
         return {};
@@ -571,6 +613,7 @@ std::optional<std::string> File::text_attribute(const std::string& object,
 
 std::optional<std::int64_t> File::integer_attribute(const std::string& object,
                                                     const std::string& name) const {
+    const Turn turn;
     const std::optional<OpenAttribute> attribute = open_single(id_, object, name);
     if (!attribute) {
         return {};

@@ -74,6 +74,14 @@ class Tables(ExperimentTest):
         self.assertNotEqual((self.runs / self.NAMES[0]).read_bytes(), before[self.NAMES[0]])
 
 
+class Names(ExperimentTest):
+    def test_a_name_with_a_folder_is_refused_and_the_folder_setting_named(self):
+        result = self.train(output__file="sub/run.h5")
+        self.assertEqual(result.returncode, CONFIGURATION, result.stderr)
+        self.assertIn(f"output.directory = {self.runs}/sub and output.file = run.h5", result.stderr)
+        self.assertFalse(self.runs.exists())
+
+
 class Twin(ExperimentTest):
     def test_the_same_run_without_profiling(self):
         result = self.train(profile__twin="true", profile__overhead_check="true", output__csv="true",
@@ -142,6 +150,25 @@ class Memory(ExperimentTest):
             self.assertTrue((peak > estimate).all())  # a process is more than its training
             self.assertTrue((estimate > 3 * held.sum() + activations.sum() * 0.8).all())
             self.assertEqual(run["peak_memory"].attrs["units"], "byte")
+
+
+    def test_validation_and_checkpoints_are_expected_too(self):
+        images = self.folder / "images"
+        write_images(images, 2, count=8)
+
+        def estimate(name, **settings):
+            result = self.train(data__source="folder", data__root=images, train__topk=2,
+                                experiment__name=name, **settings)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with h5py.File(self.runs / f"{name}.h5") as run:
+                return run["estimated_memory"][0], run["layer_parameters"][:].sum()
+
+        plain, parameters = estimate("plain", train__validate="false")
+        validating, _ = estimate("validating")
+        saving, _ = estimate("saving", train__validate="false", train__checkpoint_every=6)
+        prefetched = 3  # batches of 4 images of floats, and the one in use
+        self.assertEqual(validating - plain, prefetched * 4 * 28 * 28 * 4)
+        self.assertEqual(saving - plain, 3 * parameters * 4)  # with the velocity, in two layouts
 
 
 class Configurations(ExperimentTest):

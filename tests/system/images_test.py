@@ -166,6 +166,20 @@ class WrongImages(ImagesTest):
         self.assert_refused(self.train(data__classes=self.folder / "gone.txt"), MISSING, "gone.txt")
 
 
+    def test_validation_images_are_looked_at_before_training(self):
+        self.write_folders(val=4)
+        victim = self.images / "val/n03/1.JPEG"
+        for content, reason in ((b"no picture", "does not begin as a JPEG file"), (b"", "is empty"),
+                                (b"\x89PNG\r\n", "it is a PNG file")):
+            victim.write_bytes(content)
+            # Hours of training, were it to begin.
+            result = self.train(train__iterations=10**7)
+            self.assert_refused(result, BAD_DATA, str(victim), reason, "data.on_error = skip")
+            self.assertFalse(self.run_file.exists())
+        for settings in ({"data__on_error": "skip"}, {"train__validate": "false"}):
+            self.assert_trained(self.train(output__overwrite="true", **settings)).close()
+
+
 class Packing(ImagesTest):
     def pack(self, *words):
         return self.run_program("pack", self.images, self.packed, *words)
@@ -185,6 +199,32 @@ class Packing(ImagesTest):
         with self.assert_trained(self.train(data__source="packed", train__epochs=15)) as run:
             self.assertEqual(run["validation/images"][()], 9)
             self.assertGreater(run["validation/top1"][()], 0.8)
+
+    def test_the_environment_names_paths_and_each_rank_has_its_own(self):
+        self.write_folders()
+        environment = {**os.environ, "IMAGES": str(self.images), "PACKED": str(self.folder)}
+        result = subprocess.run([PROGRAM, "pack", "$IMAGES", "${PACKED}/packed.h5", "--size", "32"],
+                                env=environment, timeout=60, capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        other = self.folder / "other" / "packed.h5"
+        other.parent.mkdir()
+
+        def on_two():
+            words = [PROGRAM, "train", "--network.architecture", "lenet5", "--train.batch_size", "4",
+                     "--data.source", "packed", "--data.file", "$NODE/packed.h5", "--train.topk", "2",
+                     "--output.directory", str(self.run_file.parent), "--output.file", "run.h5"]
+            job = [*MPIRUN]
+            for node in (self.folder, other.parent):
+                job += [":"] * (node == other.parent) + ["-n", "1", "env", f"NODE={node}", *words]
+            return subprocess.run(job, timeout=120, stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True)
+
+        self.assert_refused(on_two(), MISSING, f"no packed file '{other}'")
+        other.write_bytes(self.packed.read_bytes())
+        with self.assert_trained(on_two()) as run:
+            self.assertEqual(run["validation/images"][()], 9)
+        self.assert_refused(self.train(data__source="packed", data__file="$NO_SUCH_NAME/x.h5"),
+                            CONFIGURATION, "NO_SUCH_NAME", "data.file")
 
     def test_it_does_not_replace_a_file_unasked(self):
         self.write_folders()

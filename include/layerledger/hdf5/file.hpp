@@ -1,5 +1,6 @@
 // The HDF5 library behind one class: files with named datasets, dimension scales and attributes.
-// Every failure is an Error that carries HDF5's own innermost reason.
+// Every failure is an Error that carries HDF5's own innermost reason. Several threads may use files
+// at the same time, also one file: the library, which cannot, is entered by one of them at a time.
 #pragma once
 
 #include <cstdint>
