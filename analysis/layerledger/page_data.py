@@ -127,7 +127,11 @@ def idle_section(run: RunFile, reduction: Reduction) -> Section:
 
 
 def buckets_section(run: RunFile, reduction: Reduction) -> Section:
-    """Of each gradient bucket: hidden, exposed wait, exposed transfer; means."""
+    """Of each gradient bucket: hidden, exposed wait, exposed transfer; means.
+
+    The bus bandwidth is what an all-reduce moves over each rank's link, 2 (ranks - 1) / ranks of the
+    bucket, in the time from the last rank's entry: what waiting took does not lower it.
+    """
     buckets = reduction.buckets
     assert buckets is not None
     facts = run.bucket_table
@@ -145,6 +149,7 @@ def buckets_section(run: RunFile, reduction: Reduction) -> Section:
             "exposed_wait_ms": buckets.exposed_wait / 1e3,
             "exposed_transfer_ms": buckets.exposed_transfer / 1e3,
             "gbyte_per_s": speed,
+            "bus_gbyte_per_s": speed * 2 * (run.ranks - 1) / run.ranks,
             "layers": facts["layers"].to_numpy(),
         }
     )

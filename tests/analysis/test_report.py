@@ -372,6 +372,19 @@ def test_a_long_run_of_many_ranks_keeps_its_stragglers(tmp_path):
     assert section["iterations"][at[1]] <= 777 < section["iterations"][at[1]] + section["rowStep"]
 
 
+def test_buckets_tell_what_was_hidden_and_how_fast_they_travelled(tmp_path):
+    report(tmp_path, Synthetic(ranks=4, slow={(1, "fc1"): 1.1}))
+    table = pd.read_csv(tmp_path / "out" / "run-csv" / "buckets.csv", index_col="bucket")
+    # fc1's two passes take 90 us longer on rank 1, for which three ranks of four wait.
+    np.testing.assert_allclose(table["wait_ms"], 0.75 * 0.09, rtol=1e-4)
+    np.testing.assert_allclose(table["transfer_ms"], [0.015, 0.03], rtol=1e-4)
+    hidden = table["wait_ms"] + table["transfer_ms"] - table["exposed_wait_ms"] - table[
+        "exposed_transfer_ms"]
+    np.testing.assert_allclose(table["hidden_ms"], hidden, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        table["bus_gbyte_per_s"], 1.5 * table["mbyte"] / table["transfer_ms"], rtol=1e-4)
+
+
 def test_the_timeline_is_on_one_clock(tmp_path):
     made = Synthetic(ranks=2)
     page = report(tmp_path, made)
