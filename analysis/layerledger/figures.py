@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             if run_file.has_layers:
                 _ = run_file.measured
             elif len(runs) == 1 or run_file.level != "off":
-                run_file.require_layers("its figures")
+                run_file.require_layers("a figure of layers")
             _check_layers(run_file, arguments.layers or [])
         make_directory(directory)
         written = 0

@@ -181,7 +181,7 @@ def _facts(run: RunFile) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     labels = _labels([str(row["title"]) for row in rows], [str(row["path"]) for row in rows])
     table = pd.DataFrame(rows, index=pd.Index(labels, name="run"))
-    texts = table.select_dtypes(object).columns
+    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     return table.fillna(dict.fromkeys(texts, ""))
 
 

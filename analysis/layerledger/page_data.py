@@ -129,8 +129,8 @@ def idle_section(run: RunFile, reduction: Reduction) -> Section:
 def buckets_section(run: RunFile, reduction: Reduction) -> Section:
     """Of each gradient bucket: hidden, exposed wait, exposed transfer; means.
 
-    The bus bandwidth is what an all-reduce moves over each rank's link, 2 (ranks - 1) / ranks of the
-    bucket, in the time from the last rank's entry: what waiting took does not lower it.
+    The bus bandwidth is what an all-reduce moves over each rank's link, 2 (ranks - 1) / ranks of
+    the bucket, in the time from the last rank's entry: what waiting took does not lower it.
     """
     buckets = reduction.buckets
     assert buckets is not None
