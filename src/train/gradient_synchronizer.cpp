@@ -23,7 +23,7 @@ void GradientSynchronizer::start(const Bucket& bucket) {
     BucketSpan& span = recorder_.bucket(bucket.id);
     span.ready = marks_.mark();
     // Waking the communication stream may cost the compute stream its turn.
-    const auto launching = recorder_.activity(Activity::idle_launch);
+    const auto launching = recorder_.launch(span.ready);
     const std::size_t vote = bucket.id == buckets_.back().id ? vote_floats : 0;
     collective_.start(
         bucket.id, gradients_.span().subspan(bucket.slice.offset, bucket.slice.size + vote), span);

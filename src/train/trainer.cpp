@@ -145,9 +145,13 @@ void Trainer::iterate(std::int64_t iteration) {
             }
         });
     }
+    double learning_rate = 0;
     for (const Layer& layer : network_.layers()) {
         const auto computing = recorder_.layer(layer.id, Phase::update);
-        optimizer_.update(layer.id, options_.learning_rate.at(iteration));
+        if (layer.id.index() == 0) {  // the update's work too, and the same for all layers
+            learning_rate = options_.learning_rate.at(iteration);
+        }
+        optimizer_.update(layer.id, learning_rate);
     }
     {
         const auto copying = recorder_.activity(Activity::memcpy_d2h);

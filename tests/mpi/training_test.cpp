@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -271,6 +272,27 @@ TEST(Training, EveryLayerAndActivityIsTimedAndNothingTwice) {
             << "activities " << ::testing::PrintToString(account.activity_time) << " layers "
             << ::testing::PrintToString(account.layer_time) << " starts "
             << ::testing::PrintToString(account.layer_start);
+    }
+}
+
+TEST(Training, LayersOfOnePassAbut) {
+    TrainedRun run(Communicator::world(), {.iterations = 20, .bucket_floats = 1U << 24U});
+    ASSERT_EQ(run.trainer().buckets().size(), 1U);  // which starts behind the last layer
+    for (const Account& account : run.accounts.accounts) {
+        const float rounding = 8 * std::numeric_limits<float>::epsilon() * account.iteration_time;
+        const std::size_t layers = account.layer_time.size() / phases.size();
+        ASSERT_GT(layers, 2U);
+        for (const Phase phase : phases) {
+            for (std::size_t i = 1; i < layers; ++i) {
+                const bool is_forwards = phase != Phase::backward;
+                const std::size_t one =
+                    (is_forwards ? i - 1 : layers - i) * phases.size() + index(phase);
+                const std::size_t next =
+                    (is_forwards ? i : layers - 1 - i) * phases.size() + index(phase);
+                EXPECT_NEAR(account.layer_start[next],
+                            account.layer_start[one] + account.layer_time[one], rounding);
+            }
+        }
     }
 }
 

@@ -93,6 +93,31 @@ TEST(Recorder, WhatItDoesAtTheBeginningIsMeasurement) {
     }
 }
 
+TEST(Recorder, ALaunchBeginsWhereItsLayerEndsAtEveryLevel) {
+    for (const Level level : {Level::iteration, Level::layer}) {
+        ManualClock clock;
+        Recorder recorder(clock, {1, 0, 0}, 16);
+        (void)recorder.begin_iteration(0, level);
+        {
+            const auto layer = recorder.layer(LayerId{0}, Phase::backward);
+            clock.advance(5'000);
+        }
+        const Mark ready = clock.mark();
+        clock.advance(70);  // a way to the launch
+        {
+            const auto launching = recorder.launch(ready);
+            clock.advance(30);
+        }
+        recorder.end_iteration();
+        const Account account = recorder.take_closed()->account;
+        EXPECT_FLOAT_EQ(account.activity_time[index(Activity::idle_launch)], 0.1F);
+        if (level == Level::layer) {
+            EXPECT_FLOAT_EQ(account.layer_time[index(Phase::backward)], 5.0F);
+            EXPECT_FLOAT_EQ(account.unaccounted, 0.0F);
+        }
+    }
+}
+
 // Where layers are not marked, what lies between two launches is not launching.
 TEST(Recorder, LaunchesAloneMakeNoPass) {
     ManualClock clock;
@@ -101,7 +126,7 @@ TEST(Recorder, LaunchesAloneMakeNoPass) {
     for (int i = 0; i < 2; ++i) {
         clock.advance(5'000);
         const auto layer = recorder.layer(LayerId{0}, Phase::backward);
-        const auto scope = recorder.activity(Activity::idle_launch);
+        const auto scope = recorder.launch(clock.mark());
         clock.advance(100);
     }
     recorder.end_iteration();
@@ -153,6 +178,44 @@ TEST(Recorder, SpansBeyondTheCapacityAreCountedNotForgotten) {
     EXPECT_EQ(recorder.dropped(), 4);  // the beginning and 8 layers into 2 places and 3 of gaps
 }
 
+// What is dropped is missing from the account of its iteration alone, and is not taken for
+// another's time.
+TEST(Recorder, SpansThatWereDroppedLateAreUnaccounted) {
+    ManualClock clock(2);
+    Recorder recorder(clock, {1, 0, 0}, 2);  // 5 places: two spans, and gaps around them
+    std::vector<Account> accounts;
+    for (int i = 0; i < 6; ++i) {
+        {
+            const auto measuring = recorder.begin_iteration(i, Level::layer);
+            clock.advance(500);
+            if (auto closed = recorder.take_closed()) {
+                EXPECT_EQ(closed->iteration, i - 3);
+                accounts.push_back(closed->account);
+            }
+        }
+        const int layers = i == 2 ? 7 : 3;
+        for (int k = 0; k < layers; ++k) {
+            clock.advance(100);
+            const auto scope = recorder.layer(LayerId{0}, Phase::forward);
+            clock.advance(1'000);
+        }
+        recorder.end_iteration();
+        EXPECT_EQ(recorder.dropped(), i < 2 ? 0 : 3);  // 1 + 7 into 5
+    }
+    while (auto closed = recorder.drain()) {
+        accounts.push_back(closed->account);
+    }
+    ASSERT_EQ(accounts.size(), 6U);
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        const bool has_dropped = i == 2;
+        // The way to a pass's second and later layers is theirs.
+        EXPECT_FLOAT_EQ(accounts[i].layer_time[0], has_dropped ? 4.3F : 3.2F) << i;
+        EXPECT_FLOAT_EQ(accounts[i].activity_time[index(Activity::measurement)], 0.5F) << i;
+        EXPECT_FLOAT_EQ(accounts[i].iteration_time, has_dropped ? 8.2F : 3.8F) << i;
+        EXPECT_FLOAT_EQ(accounts[i].unaccounted, has_dropped ? 3.4F : 0.1F) << i;
+    }
+}
+
 TEST(Recorder, LayersOfOnePassShareAMarkAndNothingElseDoes) {
     ManualClock clock;
     Recorder recorder(clock, {3, 0, 0}, 16);
@@ -166,11 +229,16 @@ TEST(Recorder, LayersOfOnePassShareAMarkAndNothingElseDoes) {
         const auto scope = recorder.activity(which);
         clock.advance(100);
     };
+    const auto launch = [&] {
+        clock.advance(1'000);
+        const auto scope = recorder.launch(clock.mark());
+        clock.advance(100);
+    };
     (void)recorder.begin_iteration(0, Level::layer);
     layer(0, Phase::forward);   // a gap before it
     layer(1, Phase::forward);   // what came before it in this pass is its own
     layer(1, Phase::backward);  // another pass: a gap
-    activity(Activity::idle_launch);
+    launch();
     layer(0, Phase::backward);       // still that pass
     activity(Activity::memcpy_d2h);  // a gap
     layer(2, Phase::backward);       // the same pass, interrupted: a gap

@@ -75,6 +75,15 @@ public:
         const Level least = activity == Activity::measurement ? Level::off : Level::iteration;
         return {at_least(least), activity_span(activity)};
     }
+    /// The launch of a bucket's all-reduce (Activity::idle_launch), from the end of the layer that
+    /// made it ready. Where layers are not marked that is `ready`, the mark that follows at once.
+    Scope launch(Mark ready) noexcept {
+        const Span span = activity_span(Activity::idle_launch);
+        if (at_least(Level::iteration) == nullptr) {
+            return {nullptr, span};
+        }
+        return {*this, span, pass_ ? gap_start_ : ready};
+    }
     /// The wait of the compute stream for the gradients.
     Scope join() noexcept {
         return {at_least(Level::iteration), {SpanKind::join, Phase::backward, 0}};
