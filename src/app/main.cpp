@@ -76,7 +76,7 @@ ExitCode run(int& argc, char**& argv) {
 }
 
 ExitCode complain(ExitCode code, const std::string& message) {
-    std::cerr << "layerledger: " << one_line(message) << '\n';
+    std::cerr << "layerledger: error: " << one_line(message) << '\n';
     return code;
 }
 

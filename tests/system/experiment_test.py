@@ -74,6 +74,27 @@ class Tables(ExperimentTest):
         self.assertNotEqual((self.runs / self.NAMES[0]).read_bytes(), before[self.NAMES[0]])
 
 
+class Messages(ExperimentTest):
+    def test_with_a_quiet_launcher_an_error_is_one_line(self):
+        images = self.folder / "images"
+        write_images(images, 2, count=8)
+        bad = images / "train/class1/5.jpg"
+        bad.write_bytes(bad.read_bytes()[:-60])
+        met_by_one = ["--data.source", "folder", "--data.root", images, "--train.topk", "2",
+                      "--train.batch_size", "8", "--network.architecture", "lenet5",
+                      "--output.directory", self.runs]
+        for words, code, said in ((["--nosuch", "1"], 64, "--nosuch"),
+                                  (met_by_one, 65, "class1/5.jpg")):
+            result = subprocess.run(
+                [*MPIRUN, "--quiet", "-n", "2", PROGRAM, "train", *map(str, words)], timeout=60,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            self.assertEqual(result.returncode, code, result.stderr)
+            lines = [line for line in result.stderr.splitlines() if ": info: " not in line]
+            self.assertEqual(len(lines), 1, result.stderr)
+            self.assertRegex(lines[0], "^layerledger( \\[r1 .*\\])?: error: ")
+            self.assertIn(said, lines[0])
+
+
 class Names(ExperimentTest):
     def test_a_name_with_a_folder_is_refused_and_the_folder_setting_named(self):
         result = self.train(output__file="sub/run.h5")
