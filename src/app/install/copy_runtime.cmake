@@ -48,6 +48,18 @@ foreach(library IN LISTS libraries)
     file(INSTALL ${library} DESTINATION ${prefix}/lib FOLLOW_SYMLINK_CHAIN)
 endforeach()
 file(INSTALL ${plugins} DESTINATION ${prefix}/lib/openmpi)
+
+# PMIx, through which mpirun and its ranks meet, has plugins too; those of another version would be
+# looked at in its usual place.
+set(pmix ${libraries})
+list(FILTER pmix INCLUDE REGEX "/libpmix\\.so")
+if(pmix)
+    list(GET pmix 0 pmix)
+    file(REAL_PATH ${pmix} pmix)
+    get_filename_component(folder ${pmix} DIRECTORY)
+    file(GLOB plugins ${folder}/pmix/pmix_mca_*.so ${folder}/pmix2/lib/pmix/pmix_mca_*.so)
+    file(INSTALL ${plugins} DESTINATION ${prefix}/lib/pmix)
+endif()
 file(INSTALL ${help_folder} DESTINATION ${prefix}/share FILES_MATCHING PATTERN *.txt
      PATTERN amca-param-sets EXCLUDE)
 file(INSTALL ${settings_folder} DESTINATION ${prefix}/etc)
