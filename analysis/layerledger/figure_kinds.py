@@ -37,6 +37,9 @@ LAYER_COLOURS: Final = (
 )  # fmt: skip
 
 _MEDIAN: Final = QUANTILES.index(0.5)
+_CUT: Final = ("", "warm-up", "peaks")
+_PEAK: Final = 1.5
+"""An axis ends so many times above what 98 % of the iterations take, if peaks are twice as high."""
 
 
 class Drawn(NamedTuple):
@@ -174,7 +177,7 @@ def _layer_panels(run: RunFile, series: Series) -> Drawn:
         axes = grid[len(shown)]
         total = np.nansum(series.data[:, _MEDIAN, others], axis=1)
         axes.plot(series.iterations, total, color=GREY, lw=1.6, ls="--")
-        clipped |= _from_zero(axes, series, total)
+        clipped = max(clipped, _from_zero(axes, series, total), key=_CUT.index)
         _finish(axes, series, "sum of medians (ms)", f"the other {len(others)} layers, summed")
         axes.tick_params(labelbottom=True)
     for axes in grid[:panels]:
@@ -358,12 +361,22 @@ def _line(
     )  # fmt: skip
 
 
-def _from_zero(axes: Axes, series: Series, values: NDArray[Any]) -> bool:
-    """An axis from 0 to a bit above all that comes after warm-up; whether that cuts warm-up."""
+def _from_zero(axes: Axes, series: Series, values: NDArray[Any]) -> str:
+    """An axis from 0 to a bit above what comes after warm-up, unless a few peaks squeeze the rest.
+
+    Returns what lies above it: nothing, "warm-up" or "peaks".
+    """
     steady = values[~series.warmup] if (~series.warmup).any() else values
-    top = 1.08 * float(np.nanmax(steady)) if np.isfinite(steady).any() else 1.0
+    if not np.isfinite(steady).any():
+        axes.set_ylim(0, 1)
+        return ""
+    peak = float(np.nanmax(steady))
+    usual = _PEAK * float(np.nanmax(np.nanquantile(steady, 0.98, axis=0)))
+    top = 1.08 * (usual if peak > 2 * usual else peak)
     axes.set_ylim(0, top or 1.0)
-    return bool(np.nanmax(values) > top) if np.isfinite(values).any() else False
+    if peak > top:
+        return "peaks"
+    return "warm-up" if np.nanmax(values) > top else ""
 
 
 def _finish(
@@ -372,7 +385,7 @@ def _finish(
     y_label: str,
     title: str,
     last: bool = True,
-    clipped: bool = False,
+    clipped: str = "",
 ) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(y_label)
@@ -387,10 +400,11 @@ def _finish(
         axes.axvspan(series.iterations[0] - series.step / 2, end, color="#EDEDED", lw=0, zorder=0)
 
 
-def _x_label(series: Series, clipped: bool) -> str:
+def _x_label(series: Series, clipped: str) -> str:
     thinned = f", each point the mean of {series.step}" if series.step > 1 else ""
-    cut = ", partly above the axis" if clipped else ""
+    cut = ", partly above the axis" if clipped == "warm-up" else ""
     marks = [f"grey: warm-up{cut}"] if series.warmup.any() else []
+    marks += ["peaks above the axis"] if clipped == "peaks" else []
     marks += ["dotted: started again"] if series.starts else []
     return f"iteration{thinned}" + (f" ({'; '.join(marks)})" if marks else "")
 

@@ -171,6 +171,19 @@ def test_a_warm_up_far_above_the_rest_is_cut_and_that_is_said(tmp_path):
     assert axes[0].get_ylim()[1] == pytest.approx(1.08 * 1.926, rel=1e-3)
 
 
+def test_a_few_peaks_do_not_squeeze_the_rest(tmp_path):
+    given = {"ranks": 2, "iterations": 100, "warmup": 0}
+    labels = {}
+    for name, factor in (("peaks", 30.0), ("high", 2.0)):
+        made = Synthetic(drift=lambda i, f=factor: np.where(i == 50, f, 1.0), **given)
+        with RunFile(made.write(tmp_path / "run.h5")) as run, mpl.rc_context(STYLE):
+            axes = next(figure_kinds.layers_over_iterations(run)).figure.axes[0]
+        labels[name] = axes.get_xlabel(), axes.get_ylim()[1]
+    assert labels["peaks"][0] == "iteration (peaks above the axis)"
+    assert labels["peaks"][1] == pytest.approx(1.08 * 1.5 * 0.93, rel=1e-5)
+    assert labels["high"] == ("iteration", pytest.approx(1.08 * 2 * 0.93, rel=1e-5))
+
+
 def test_where_a_run_was_started_again_is_marked():
     kept = pathlib.Path(__file__).parent / "fixtures" / "run-1.2.0.h5"
     with RunFile(kept) as run, mpl.rc_context(STYLE):
