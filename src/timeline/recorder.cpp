@@ -20,6 +20,7 @@ void Recorder::set_buckets(std::size_t buckets) {
         slot.buckets.resize(buckets);
         slot.spans.reserve(slot.spans.capacity() + 2 * buckets);  // each is started once
     }
+    source_.reserve(2 * ring_.front().spans.capacity() + 4 * buckets);
 }
 
 Recorder::Scope Recorder::begin_iteration(std::int64_t iteration, Level level) {

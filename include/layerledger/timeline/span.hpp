@@ -1,6 +1,7 @@
 // Intervals of time, as a backend marks them and as the ledger reads them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "layerledger/base/phase.hpp"
@@ -51,6 +52,9 @@ public:
 
     /// How many iterations late marks can be resolved without waiting: 0 on CPUs, 2 on GPUs.
     [[nodiscard]] virtual int latency() const noexcept = 0;
+
+    /// How many marks an iteration makes at most. Before the first iteration.
+    virtual void reserve(std::size_t /*marks_per_iteration*/) {}
 
     /// Whether since the previous call the processor was taken from the calling thread, which had
     /// work to do; always false where nobody knows. Costs next to nothing while the answer is no.

@@ -1,0 +1,49 @@
+// The CUDA backend: cuDNN and cuBLAS compute, NCCL sums. In a build without CUDA the same functions
+// say so.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layerledger/comm/communicator.hpp"
+#include "layerledger/comm/rank_map.hpp"
+#include "layerledger/device/backend.hpp"
+#include "layerledger/device/collective.hpp"
+
+namespace layerledger::cuda {
+
+/// Why this process cannot compute on a GPU ("no driver for GPUs is installed"); empty where it
+/// can. Does not throw.
+[[nodiscard]] std::string why_unavailable();
+
+/// Names and versions of the libraries behind this backend; empty in a build without them.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> library_versions();
+
+struct BackendOptions {
+    bool allow_shared_gpu = false;  ///< more ranks on a node than it has GPUs
+    bool deterministic = false;     ///< only algorithms that repeat their results bit for bit
+};
+
+/// Takes the GPU whose number among those that this process sees is the rank's local one.
+/// Throws Error{unavailable} where there is none for it.
+[[nodiscard]] std::unique_ptr<Backend> make_backend(const BackendOptions& options,
+                                                    const RankMap& rank);
+
+enum class CollectiveKind : unsigned char { nccl, mpi };
+
+struct CollectiveOptions {
+    CollectiveKind kind = CollectiveKind::nccl;
+    bool overlap = true;  ///< false: sum in `join`, nothing under the backward pass
+    std::chrono::nanoseconds deadline = default_deadline;
+};
+
+/// All-reduce between the GPUs of all ranks. `backend` is this one's and outlives the result.
+/// Collective.
+[[nodiscard]] std::unique_ptr<Collective> make_collective(Backend& backend, const RankMap& rank,
+                                                          const Communicator& world,
+                                                          const CollectiveOptions& options);
+
+}  // namespace layerledger::cuda

@@ -1,0 +1,131 @@
+#include "gpu.hpp"
+
+#include <nccl.h>
+
+#include <array>
+#include <cstdio>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+// cuBLAS' own recommendation for Hopper (cuBLAS documentation, cublasSetWorkspace).
+constexpr std::size_t cublas_workspace_bytes = 32U << 20U;
+
+std::string uuid_text(const cudaUUID_t& uuid) {
+    std::string result = "GPU-";
+    for (std::size_t i = 0; i < sizeof uuid.bytes; ++i) {
+        std::array<char, 4> hex{};
+        std::snprintf(hex.data(), hex.size(), "%02x", static_cast<unsigned char>(uuid.bytes[i]));
+        result += (i == 4 || i == 6 || i == 8 || i == 10) ? "-" : "";
+        result += hex.data();
+    }
+    return result;
+}
+
+std::string version_text(int version, int major, int minor) {
+    return text(version / major, ".", version % major / minor);
+}
+
+}  // namespace
+
+std::string why_unavailable() {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    static_cast<void>(cudaGetLastError());
+    if (status == cudaErrorInsufficientDriver) {
+        return text("no driver for GPUs is installed, or one older than CUDA ",
+                    version_text(CUDART_VERSION, 1000, 10), " needs");
+    }
+    if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
+        return "no GPU is here, or CUDA_VISIBLE_DEVICES hides it";
+    }
+    return status == cudaSuccess ? "" : text("CUDA says: ", cudaGetErrorString(status));
+}
+
+std::vector<std::pair<std::string, std::string>> library_versions() {
+    int runtime = 0;
+    static_cast<void>(cudaRuntimeGetVersion(&runtime));
+    int driver = 0;
+    static_cast<void>(cudaDriverGetVersion(&driver));
+    int nccl = 0;
+    static_cast<void>(ncclGetVersion(&nccl));
+    const std::size_t cudnn = cudnnGetVersion();
+    return {{"CUDA", version_text(runtime, 1000, 10)},
+            {"CUDA driver", driver == 0 ? "none" : version_text(driver, 1000, 10)},
+            {"cuDNN", text(cudnn / 10000, ".", cudnn % 10000 / 100, ".", cudnn % 100)},
+            {"NCCL", text(nccl / 10000, ".", nccl % 10000 / 100, ".", nccl % 100)}};
+}
+
+Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
+    : options_(options), chosen_(*this, rank), marks_(compute_),
+      cublas_workspace_(cublas_workspace_bytes) {
+    LL_CUDNN(cudnnCreate(&cudnn_));
+    LL_CUDNN(cudnnSetStream(cudnn_, compute_.get()));
+    LL_CUBLAS(cublasCreate(&cublas_));
+    LL_CUBLAS(cublasSetStream(cublas_, compute_.get()));
+    LL_CUBLAS(cublasSetWorkspace(cublas_, cublas_workspace_.data(), cublas_workspace_.bytes()));
+}
+
+Gpu::~Gpu() {
+    static_cast<void>(cublasDestroy(cublas_));
+    static_cast<void>(cudnnDestroy(cudnn_));
+}
+
+void Gpu::choose(const RankMap& rank) {
+    if (const std::string why = why_unavailable(); !why.empty()) {
+        throw Error(ExitCode::unavailable, text("device.backend=cuda cannot be had (", why,
+                                                ") use device.backend=cpu"));
+    }
+    int count = 0;
+    LL_CUDA(cudaGetDeviceCount(&count));
+    LL_VALIDATE(rank.local_rank < count || options_.allow_shared_gpu, ExitCode::unavailable,
+                text(rank.host, " has ", rank.local_size, " ranks and ", count,
+                     count == 1 ? " GPU" : " GPUs",
+                     " (each rank needs one of its own) start fewer ranks on a node, or set "
+                     "device.allow_shared_gpu for a test"));
+    number_ = rank.local_rank % count;
+    LL_CUDA(cudaSetDevice(number_));
+    cudaDeviceProp properties{};
+    LL_CUDA(cudaGetDeviceProperties(&properties, number_));
+    major_ = properties.major;
+    std::size_t free = 0;
+    std::size_t total = 0;
+    LL_CUDA(cudaMemGetInfo(&free, &total));
+    info_.backend = "cuda";
+    info_.name = properties.name;
+    info_.uuid = uuid_text(properties.uuid);
+    info_.threads = 1;
+    const int sharers = (rank.local_size + count - 1) / count;
+    info_.memory_bytes = free / static_cast<std::size_t>(sharers);
+}
+
+kernels::Bf16* Gpu::keep_cast(DeviceSpan master) {
+    casts_.push_back({master, DeviceMemory(master.size * sizeof(kernels::Bf16))});
+    renew_cast(master);
+    return casts_.back().cast.as<kernels::Bf16>();
+}
+
+void Gpu::drop_cast(DeviceSpan master) noexcept {
+    std::erase_if(casts_, [&](const CastParameters& kept) { return kept.master.data == master.data; });
+}
+
+kernels::Bf16* Gpu::cast_of(DeviceSpan values) const noexcept {
+    for (const CastParameters& kept : casts_) {
+        if (values.data >= kept.master.data && values.data < kept.master.data + kept.master.size) {
+            return kept.cast.as<kernels::Bf16>() + (values.data - kept.master.data);
+        }
+    }
+    return nullptr;
+}
+
+void Gpu::renew_cast(DeviceSpan values) const {
+    if (kernels::Bf16* cast = cast_of(values)) {
+        kernels::to_bf16(values.data, cast, values.size, compute_.get());
+        LL_CUDA(cudaGetLastError());
+    }
+}
+
+}  // namespace layerledger::cuda

@@ -1,0 +1,51 @@
+#include "handles.hpp"
+
+namespace layerledger::cuda {
+
+Stream::Stream(bool urgent) {
+    int least = 0;
+    int greatest = 0;
+    LL_CUDA(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+    LL_CUDA(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
+                                         urgent ? greatest : least));
+}
+
+Stream::~Stream() {
+    check_quietly(cudaStreamDestroy(stream_), "cudaStreamDestroy");
+}
+
+Event::Event(bool timed) {
+    LL_CUDA(cudaEventCreateWithFlags(&event_, timed ? cudaEventDefault : cudaEventDisableTiming));
+}
+
+Event::~Event() {
+    if (event_ != nullptr) {
+        check_quietly(cudaEventDestroy(event_), "cudaEventDestroy");
+    }
+}
+
+DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
+    if (bytes > 0) {
+        LL_CUDA(cudaMalloc(&data_, bytes));
+        LL_CUDA(cudaMemset(data_, 0, bytes));
+        LL_CUDA(cudaDeviceSynchronize());  // streams do not wait for the default one
+    }
+}
+
+DeviceMemory::~DeviceMemory() {
+    if (data_ != nullptr) {
+        check_quietly(cudaFree(data_), "cudaFree");
+    }
+}
+
+PinnedMemory::PinnedMemory(std::size_t bytes) {
+    LL_CUDA(cudaMallocHost(&data_, bytes));
+}
+
+PinnedMemory::~PinnedMemory() {
+    if (data_ != nullptr) {
+        check_quietly(cudaFreeHost(data_), "cudaFreeHost");
+    }
+}
+
+}  // namespace layerledger::cuda

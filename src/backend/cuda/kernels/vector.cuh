@@ -1,0 +1,88 @@
+// Sixteen bytes of a tensor at a time, computed with as floats.
+#pragma once
+
+#include "kernels.hpp"
+
+namespace layerledger::cuda::kernels {
+
+template <class T>
+struct Vector;
+
+template <>
+struct alignas(16) Vector<float> {
+    static constexpr int size = 4;
+    float v[4];
+    __device__ float get(int i) const { return v[i]; }
+    __device__ void set(int i, float x) { v[i] = x; }
+};
+
+template <>
+struct alignas(16) Vector<Bf16> {
+    static constexpr int size = 8;
+    Bf16 v[8];
+    __device__ float get(int i) const { return __bfloat162float(v[i]); }
+    __device__ void set(int i, float x) { v[i] = __float2bfloat16(x); }
+};
+
+template <class T>
+__device__ Vector<T> load(const void* data, std::int64_t index) {
+    return reinterpret_cast<const Vector<T>*>(data)[index];
+}
+template <class T>
+__device__ void store(void* data, std::int64_t index, const Vector<T>& value) {
+    reinterpret_cast<Vector<T>*>(data)[index] = value;
+}
+/// value, plus what is there where `accumulate` says so.
+template <class T>
+__device__ void store(void* data, std::int64_t index, Vector<T> value, bool accumulate) {
+    if (accumulate) {
+        const Vector<T> old = load<T>(data, index);
+#pragma unroll
+        for (int i = 0; i < Vector<T>::size; ++i) {
+            value.set(i, value.get(i) + old.get(i));
+        }
+    }
+    store<T>(data, index, value);
+}
+
+/// Calls `launch` with a value of the element's type.
+template <class Launch>
+void with_type(Type type, const Launch& launch) {
+    if (type == Type::fp32) {
+        launch(float{});
+    } else {
+        launch(Bf16{});
+    }
+}
+
+inline constexpr int block_size = 256;
+
+inline unsigned blocks_for(std::int64_t items) {
+    return static_cast<unsigned>((items + block_size - 1) / block_size);
+}
+
+__device__ inline std::int64_t global_index() {
+    return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
+/// The same for the few numbers that a block adds up: `sums` holds blockDim.x * count floats.
+/// Threads with equal `lane` (of `lanes`) add theirs; the result is in the first `lanes` threads.
+template <int count>
+__device__ void add_rows(float (&values)[count], float* sums, int lane, int lanes, int row,
+                         int rows) {
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+        sums[(row * lanes + lane) * count + i] = values[i];
+    }
+    __syncthreads();
+    if (row == 0) {
+        for (int r = 1; r < rows; ++r) {
+#pragma unroll
+            for (int i = 0; i < count; ++i) {
+                values[i] += sums[(r * lanes + lane) * count + i];
+            }
+        }
+    }
+}
+
+}  // namespace layerledger::cuda::kernels
