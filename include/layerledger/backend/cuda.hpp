@@ -25,6 +25,9 @@ namespace layerledger::cuda {
 struct BackendOptions {
     bool allow_shared_gpu = false;  ///< more ranks on a node than it has GPUs
     bool deterministic = false;     ///< only algorithms that repeat their results bit for bit
+    /// Whose rank 0 chooses the algorithms, for all to use the same; outlives the backend. Null:
+    /// this rank is alone.
+    const Communicator* world = nullptr;
 };
 
 /// Takes the GPU whose number among those that this process sees is the rank's local one.

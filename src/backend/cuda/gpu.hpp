@@ -31,6 +31,7 @@ public:
     [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
     [[nodiscard]] int number() const noexcept { return number_; }
     [[nodiscard]] bool is_deterministic() const noexcept { return options_.deterministic; }
+    [[nodiscard]] const Communicator* world() const noexcept { return options_.world; }
     [[nodiscard]] int major() const noexcept { return major_; }
 
     [[nodiscard]] const Stream& compute() const noexcept { return compute_; }

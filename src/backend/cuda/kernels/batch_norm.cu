@@ -100,8 +100,10 @@ __global__ void finish_moments_kernel(const T* x, double pixels, int channels, i
         arrays.inverse[channel] = static_cast<float>(1.0 / sqrt(variance + static_cast<double>(epsilon)));
         arrays.running_mean[channel] =
             (1 - momentum) * arrays.running_mean[channel] + momentum * static_cast<float>(mean);
+        // The unbiased one; what normalizes this batch is the biased one.
+        const double unbiased = pixels > 1 ? variance * pixels / (pixels - 1) : variance;
         arrays.running_variance[channel] = (1 - momentum) * arrays.running_variance[channel] +
-                                           momentum * static_cast<float>(variance);
+                                           momentum * static_cast<float>(unbiased);
     }
 }
 
@@ -259,6 +261,9 @@ void batch_norm_backward(Type type, const void* x, const void* y, const void* dy
         finish_gradients_kernel<<<blocks_for(32 * extent.channels), block_size, 0, stream>>>(
             arrays.partial, dshift, dscale, static_cast<int>(extent.channels),
             static_cast<int>(grid.parts));
+        if (dx == nullptr) {
+            return;
+        }
         const std::int64_t vectors = extent.elements() / size;
         const auto share = static_cast<float>(1.0 / static_cast<double>(extent.pixels()));
         input_gradient_kernel<T><<<blocks_for(vectors), block_size, 0, stream>>>(

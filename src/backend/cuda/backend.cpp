@@ -1,0 +1,83 @@
+// The Backend port on a GPU: memory, updates and digests.
+#include "backend.hpp"
+
+#include "compiled_network.hpp"
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+class GpuBuffer final : public Buffer {
+public:
+    GpuBuffer(Gpu& gpu, std::size_t floats)
+        : gpu_(gpu), memory_(floats * sizeof(float)), size_(floats) {}
+
+    [[nodiscard]] DeviceSpan span() noexcept override { return {memory_.as<float>(), size_}; }
+    void upload(std::size_t offset, std::span<const float> host) override {
+        LL_EXPECT(offset + host.size() <= size_);
+        LL_CUDA(cudaMemcpyAsync(memory_.as<float>() + offset, host.data(), host.size_bytes(),
+                                cudaMemcpyHostToDevice, gpu_.compute().get()));
+        gpu_.renew_cast({memory_.as<float>() + offset, host.size()});
+        gpu_.compute().synchronize();
+    }
+    void download(std::size_t offset, std::span<float> host) const override {
+        LL_EXPECT(offset + host.size() <= size_);
+        LL_CUDA(cudaMemcpyAsync(host.data(), memory_.as<float>() + offset, host.size_bytes(),
+                                cudaMemcpyDeviceToHost, gpu_.compute().get()));
+        gpu_.compute().synchronize();
+    }
+
+private:
+    Gpu& gpu_;
+    DeviceMemory memory_;
+    std::size_t size_;
+};
+
+}  // namespace
+
+CudaBackend::CudaBackend(const BackendOptions& options, const RankMap& rank)
+    : gpu_(options, rank), digest_(sizeof(unsigned long long)) {}
+
+std::unique_ptr<Buffer> CudaBackend::allocate(std::size_t floats) {
+    return std::make_unique<GpuBuffer>(gpu_, floats);
+}
+
+std::size_t CudaBackend::estimate_bytes(const Network& network,
+                                        const CompileOptions& options) const {
+    return cuda::estimate_bytes(network, options);
+}
+
+std::unique_ptr<LayerOps> CudaBackend::compile(const Network& network,
+                                               const CompileOptions& options, Recorder& recorder) {
+    constexpr int ampere = 8;
+    LL_VALIDATE(options.precision == Precision::fp32 || gpu_.major() >= ampere,
+                ExitCode::unavailable,
+                text("precision ", options.precision == Precision::tf32 ? "tf32" : "bf16",
+                     " is not supported by ", gpu_.info().name,
+                     " (it came with compute capability 8.0) use train.precision=fp32"));
+    return std::make_unique<CompiledNetwork>(gpu_, network, options, recorder);
+}
+
+void CudaBackend::update(const OptimizerStep& step, const OptimizerSlices& slices) {
+    LL_EXPECT(slices.parameters.size == slices.gradients.size);
+    LL_EXPECT(slices.parameters.size % 4 == 0);
+    kernels::update(step, slices, gpu_.cast_of(slices.parameters), gpu_.compute().get());
+    LL_CUDA(cudaPeekAtLastError());
+}
+
+std::uint64_t CudaBackend::digest(DeviceSpan values) {
+    const cudaStream_t stream = gpu_.compute().get();
+    unsigned long long sum = 0;
+    LL_CUDA(cudaMemsetAsync(digest_.data(), 0, digest_.bytes(), stream));
+    kernels::digest(values.data, values.size, digest_.as<unsigned long long>(), stream);
+    LL_CUDA(cudaMemcpyAsync(&sum, digest_.data(), sizeof sum, cudaMemcpyDeviceToHost, stream));
+    gpu_.compute().synchronize();
+    return sum;
+}
+
+std::unique_ptr<Backend> make_backend(const BackendOptions& options, const RankMap& rank) {
+    return std::make_unique<CudaBackend>(options, rank);
+}
+
+}  // namespace layerledger::cuda

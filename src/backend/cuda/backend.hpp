@@ -1,0 +1,31 @@
+// The Backend port on a GPU.
+#pragma once
+
+#include "gpu.hpp"
+#include "layerledger/device/backend.hpp"
+
+namespace layerledger::cuda {
+
+class CudaBackend final : public Backend {
+public:
+    CudaBackend(const BackendOptions& options, const RankMap& rank);
+
+    [[nodiscard]] Gpu& gpu() noexcept { return gpu_; }
+
+    [[nodiscard]] const DeviceInfo& info() const noexcept override { return gpu_.info(); }
+    [[nodiscard]] MarkSource& marks() noexcept override { return gpu_.marks(); }
+    [[nodiscard]] std::unique_ptr<Buffer> allocate(std::size_t floats) override;
+    [[nodiscard]] std::size_t estimate_bytes(const Network& network,
+                                             const CompileOptions& options) const override;
+    [[nodiscard]] std::unique_ptr<LayerOps> compile(const Network& network,
+                                                    const CompileOptions& options,
+                                                    Recorder& recorder) override;
+    void update(const OptimizerStep& step, const OptimizerSlices& slices) override;
+    [[nodiscard]] std::uint64_t digest(DeviceSpan values) override;
+
+private:
+    Gpu gpu_;
+    DeviceMemory digest_;
+};
+
+}  // namespace layerledger::cuda

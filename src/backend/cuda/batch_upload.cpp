@@ -1,0 +1,55 @@
+#include "batch_upload.hpp"
+
+#include <cstring>
+
+namespace layerledger::cuda {
+
+BatchUpload::Slot::Slot(std::size_t image_bytes, std::size_t label_bytes)
+    : host_images(image_bytes),
+      host_labels(label_bytes),
+      images(image_bytes),
+      labels(label_bytes) {}
+
+BatchUpload::BatchUpload(Gpu& gpu, std::int64_t images, std::int64_t channels,
+                         kernels::Extent packed, kernels::Type type)
+    : gpu_(gpu),
+      channels_(channels),
+      packed_(packed),
+      type_(type),
+      image_bytes_(static_cast<std::size_t>(packed.pixels() * channels) * sizeof(float)),
+      label_bytes_(static_cast<std::size_t>(images) * sizeof(std::int32_t)) {
+    for (int i = 0; i < 2; ++i) {
+        slots_.emplace_back(image_bytes_, label_bytes_);
+    }
+}
+
+std::size_t BatchUpload::device_bytes(std::int64_t images, std::int64_t elements) {
+    return 2 * static_cast<std::size_t>(images) *
+           (static_cast<std::size_t>(elements) * sizeof(float) + sizeof(std::int32_t));
+}
+
+void BatchUpload::load(const HostBatch& batch, void* images, std::int32_t* labels) {
+    if (batch.name != 0 && batch.name == resident_) {
+        return;  // the same again: what the device has serves
+    }
+    resident_ = batch.name;
+    Slot& slot = slots_[next_];
+    next_ = (next_ + 1) % slots_.size();
+    slot.copied.synchronize();  // until then the pinned memory is read
+    std::memcpy(slot.host_images.as<float>(), batch.images.data(), image_bytes_);
+    std::memcpy(slot.host_labels.as<std::int32_t>(), batch.labels.data(), label_bytes_);
+    slot.unpacked.hold(gpu_.copies());
+    LL_CUDA(cudaMemcpyAsync(slot.images.data(), slot.host_images.as<void>(), image_bytes_,
+                            cudaMemcpyHostToDevice, gpu_.copies().get()));
+    LL_CUDA(cudaMemcpyAsync(slot.labels.data(), slot.host_labels.as<void>(), label_bytes_,
+                            cudaMemcpyHostToDevice, gpu_.copies().get()));
+    slot.copied.record(gpu_.copies());
+    slot.copied.hold(gpu_.compute());
+    const cudaStream_t compute = gpu_.compute().get();
+    kernels::pack_images(slot.images.as<float>(), channels_, type_, images, packed_, compute);
+    LL_CUDA(cudaMemcpyAsync(labels, slot.labels.data(), label_bytes_, cudaMemcpyDeviceToDevice,
+                            compute));
+    slot.unpacked.record(gpu_.compute());
+}
+
+}  // namespace layerledger::cuda

@@ -1,0 +1,48 @@
+// Batches on their way to the GPU.
+#pragma once
+
+#include <vector>
+
+#include "gpu.hpp"
+#include "handles.hpp"
+#include "kernels/kernels.hpp"
+
+namespace layerledger::cuda {
+
+/// Two slots of pinned host memory and of device memory each: while the GPU works on one batch the
+/// next one is copied, on the copy stream.
+class BatchUpload {
+public:
+    BatchUpload(Gpu& gpu, std::int64_t images, std::int64_t channels, kernels::Extent packed,
+                kernels::Type type);
+
+    /// Copies `batch` into a slot and, on the compute stream, unpacks it into `images` and `labels`.
+    /// Waits only where the device is two batches behind.
+    void load(const HostBatch& batch, void* images, std::int32_t* labels);
+
+    [[nodiscard]] static std::size_t device_bytes(std::int64_t images, std::int64_t elements);
+
+private:
+    struct Slot {
+        Slot(std::size_t image_bytes, std::size_t label_bytes);
+
+        PinnedMemory host_images;
+        PinnedMemory host_labels;
+        DeviceMemory images;
+        DeviceMemory labels;
+        Event copied;
+        Event unpacked;
+    };
+
+    Gpu& gpu_;
+    std::int64_t channels_;
+    kernels::Extent packed_;
+    kernels::Type type_;
+    std::size_t image_bytes_;
+    std::size_t label_bytes_;
+    std::vector<Slot> slots_;
+    std::size_t next_ = 0;
+    std::uint64_t resident_ = 0;  // the batch that `images` hold, if it has a name
+};
+
+}  // namespace layerledger::cuda
