@@ -54,6 +54,7 @@ std::unique_ptr<BatchSource> make_synthetic_source(Shape image, std::int64_t cla
         host.images.resize(static_cast<std::size_t>(batch) * pixels);
         host.labels.resize(static_cast<std::size_t>(batch));
         host.valid = batch;
+        host.name = static_cast<std::uint64_t>(&host - batches.data()) + 1;
         for (std::int64_t i = 0; i < batch; ++i) {
             const auto at = static_cast<std::size_t>(i);
             const auto number = static_cast<std::uint64_t>(first + i * shard.ranks + shard.rank);

@@ -30,7 +30,7 @@ void GradientSynchronizer::start(const Bucket& bucket) {
 }
 
 bool GradientSynchronizer::give_up() {
-    if (next_ == buckets_.size()) {
+    if (next_ == buckets_.size() || !collective_.carries_votes()) {
         return false;
     }
     const float vote = 1;
@@ -46,7 +46,7 @@ bool GradientSynchronizer::join() {
     collective_.join();
     next_ = 0;
     float votes = 0;
-    if (!buckets_.empty()) {
+    if (!buckets_.empty() && collective_.carries_votes()) {
         gradients_.download(buckets_.back().slice.end(), {&votes, vote_floats});
     }
     return votes == 0;

@@ -19,6 +19,11 @@ std::size_t span_capacity(const Network& network) {
     return (network.layers().size() + network.ops().size()) * phases.size() + 4 * activity_count;
 }
 
+// Iterations are reported late, but by fewer than there are slots.
+std::size_t metric_slot(std::int64_t iteration) {
+    return static_cast<std::size_t>(iteration) % LayerOps::metric_slots;
+}
+
 /// Not the clock that marks come from: the sum of all windows is held against this one.
 double raw_clock_us() {
     timespec now{};
@@ -43,8 +48,7 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
       gradients_(backend.allocate(arena_.size + GradientSynchronizer::vote_floats)),
       synchronizer_(collective, backend.marks(), recorder_, *gradients_,
                     plan_buckets(arena_, options.bucket_floats)),
-      optimizer_(backend, arena_, parameters_->span(), gradients_->span(), options.optimizer),
-      metrics_(static_cast<std::size_t>(backend.marks().latency()) + 2) {
+      optimizer_(backend, arena_, parameters_->span(), gradients_->span(), options.optimizer) {
     extents_.buckets = synchronizer_.buckets().size();
     recorder_.set_buckets(extents_.buckets);
     ops_->bind(parameters_->span(), gradients_->span(), arena_.parameter_offsets);
@@ -155,7 +159,7 @@ void Trainer::iterate(std::int64_t iteration) {
     }
     {
         const auto copying = recorder_.activity(Activity::memcpy_d2h);
-        metrics_[static_cast<std::size_t>(iteration) % metrics_.size()] = ops_->metrics();
+        ops_->send_metrics(metric_slot(iteration));
     }
 }
 
@@ -191,7 +195,7 @@ void Trainer::report(const std::optional<ClosedIteration>& closed, IterationObse
     IterationReport report{
         .iteration = closed->iteration,
         .level = closed->level,
-        .metrics = metrics_[static_cast<std::size_t>(closed->iteration) % metrics_.size()],
+        .metrics = ops_->metrics(metric_slot(closed->iteration)),
         .account = closed->account};
     if (options_.iterations_per_epoch > 0) {
         report.epoch = static_cast<std::int32_t>(report.iteration / options_.iterations_per_epoch);

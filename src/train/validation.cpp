@@ -53,7 +53,8 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
                     ops.forward(layer.id, Mode::inference);
                 }
             }
-            const BatchMetrics batch = ops.metrics();
+            ops.send_metrics(0);
+            const BatchMetrics batch = ops.metrics(0);
             sum.loss += batch.loss;
             sum.top1 += batch.top1;
             sum.topk += batch.topk;

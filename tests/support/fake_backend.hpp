@@ -47,7 +47,10 @@ public:
     void load(const HostBatch&) override { work("load", 1'000); }
     void forward(LayerId layer, Mode) override { work(text("forward", layer.value), 10'000); }
     void backward(LayerId layer) override { work(text("backward", layer.value), 20'000); }
-    BatchMetrics metrics() override { return {.loss = 6.0, .top1 = 1, .topk = 2, .images = 4}; }
+    void send_metrics(std::size_t) override {}
+    BatchMetrics metrics(std::size_t) const override {
+        return {.loss = 6.0, .top1 = 1, .topk = 2, .images = 4};
+    }
     std::vector<float> output(OpId) const override { return {}; }
     std::vector<float> output_gradient(OpId) const override { return {}; }
     std::vector<float> state() const override { return {}; }
@@ -99,6 +102,7 @@ class FakeCollective final : public Collective {
 public:
     FakeCollective(Journal& journal, ManualClock& clock) : journal_(journal), clock_(clock) {}
     const char* name() const noexcept override { return "fake"; }
+    bool carries_votes() const noexcept override { return true; }
     void start(BucketId bucket, DeviceSpan values, BucketSpan& span) override {
         journal_.push_back(text("reduce", bucket.value, ":", values.size));
         span.start = clock_.mark();

@@ -55,6 +55,8 @@ struct HostBatch {
     std::vector<std::int32_t> labels;
     /// Images that count, from the front; the rest only fills the batch up (validation's last).
     std::int64_t valid = 0;
+    /// Batches with the same name have the same content, so that a device may keep one; 0: none.
+    std::uint64_t name = 0;
 };
 
 /// Sums over the valid images of the newest batch.
@@ -148,8 +150,12 @@ public:
     virtual void forward(LayerId layer, Mode mode) = 0;
     /// Writes (never adds to) the gradients of the layer's parameters.
     virtual void backward(LayerId layer) = 0;
-    /// Loss and accuracy of the newest forward pass.
-    [[nodiscard]] virtual BatchMetrics metrics() = 0;
+    /// Sends loss and accuracy of the newest forward pass to the host, into one of `metric_slots`.
+    /// Does not wait for the device.
+    virtual void send_metrics(std::size_t slot) = 0;
+    static constexpr std::size_t metric_slots = 8;
+    /// What was sent into `slot` last; waits until it is there.
+    [[nodiscard]] virtual BatchMetrics metrics(std::size_t slot) const = 0;
 
     /// The output of an operation as [N, C, H, W], or the gradient with respect to it. For tests.
     [[nodiscard]] virtual std::vector<float> output(OpId op) const = 0;

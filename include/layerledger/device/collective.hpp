@@ -16,6 +16,10 @@ public:
     /// "mpi", "nccl" or "none".
     [[nodiscard]] virtual const char* name() const noexcept = 0;
 
+    /// Whether what travels behind the last bucket can be read after `join` without holding up the
+    /// device: then a rank that fails inside an iteration tells the others so.
+    [[nodiscard]] virtual bool carries_votes() const noexcept { return false; }
+
     /// The gradients in `values` exist (or will, when the compute stream gets here): sum them in
     /// place. Returns at once. `span` is filled in by the time `join` returns and must live till
     /// then.

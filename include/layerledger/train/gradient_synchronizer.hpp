@@ -24,7 +24,7 @@ public:
     void gradients_ready(LayerId layer);
 
     /// This rank has no gradients: starts the buckets that are left, so that nobody waits for them
-    /// in vain. False where none is left to tell the others with.
+    /// in vain. False where none is left to tell the others with, or the collective cannot.
     [[nodiscard]] bool give_up();
 
     /// Holds the compute stream until all gradients are summed. False, on every rank, where one

@@ -134,7 +134,6 @@ private:
     GradientSynchronizer synchronizer_;
     Optimizer optimizer_;
 
-    std::vector<BatchMetrics> metrics_;  // ring: of the iterations not yet reported
     std::int64_t done_ = 0;
     std::vector<CheckedIteration> checked_;
     WallClock wall_clock_;

@@ -78,6 +78,7 @@ public:
     }
 
     [[nodiscard]] const char* name() const noexcept override { return "mpi"; }
+    [[nodiscard]] bool carries_votes() const noexcept override { return true; }
 
     void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
         held_.push_back({id, values, &span});

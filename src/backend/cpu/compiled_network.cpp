@@ -118,8 +118,12 @@ void CompiledNetwork::backward(LayerId layer) {
     });
 }
 
-BatchMetrics CompiledNetwork::metrics() {
-    return main_loss_->metrics();
+void CompiledNetwork::send_metrics(std::size_t slot) {
+    metrics_.at(slot) = main_loss_->metrics();
+}
+
+BatchMetrics CompiledNetwork::metrics(std::size_t slot) const {
+    return metrics_.at(slot);
 }
 
 std::vector<float> CompiledNetwork::plain_copy(const Memory& memory) const {

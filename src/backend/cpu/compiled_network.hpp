@@ -1,6 +1,7 @@
 // A network compiled for the CPU: the LayerOps port over oneDNN.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -28,7 +29,8 @@ public:
     void load(const HostBatch& batch) override;
     void forward(LayerId layer, Mode mode) override;
     void backward(LayerId layer) override;
-    [[nodiscard]] BatchMetrics metrics() override;
+    void send_metrics(std::size_t slot) override;
+    [[nodiscard]] BatchMetrics metrics(std::size_t slot) const override;
 
     [[nodiscard]] std::vector<float> output(OpId op) const override;
     /// Of an operation with its own rectifier: the gradient before the rectifier, once its layer's
@@ -53,6 +55,7 @@ private:
     std::vector<std::size_t> gradient_bytes_;  // by op: what its backward pass writes
     std::vector<std::size_t> parameter_storage_;
     const SoftmaxLossOp* main_loss_ = nullptr;
+    std::array<BatchMetrics, metric_slots> metrics_;
 };
 
 }  // namespace layerledger::cpu

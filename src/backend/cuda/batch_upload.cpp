@@ -29,12 +29,23 @@ std::size_t BatchUpload::device_bytes(std::int64_t images, std::int64_t elements
 }
 
 void BatchUpload::load(const HostBatch& batch, void* images, std::int32_t* labels) {
-    if (batch.name != 0 && batch.name == resident_) {
-        return;  // the same again: what the device has serves
+    Slot& slot = slot_of(batch);
+    const cudaStream_t compute = gpu_.compute().get();
+    kernels::pack_images(slot.images.as<float>(), channels_, type_, images, packed_, compute);
+    LL_CUDA(cudaMemcpyAsync(labels, slot.labels.data(), label_bytes_, cudaMemcpyDeviceToDevice,
+                            compute));
+    slot.unpacked.record(gpu_.compute());
+}
+
+BatchUpload::Slot& BatchUpload::slot_of(const HostBatch& batch) {
+    for (Slot& slot : slots_) {
+        if (batch.name != 0 && slot.name == batch.name) {
+            return slot;
+        }
     }
-    resident_ = batch.name;
     Slot& slot = slots_[next_];
     next_ = (next_ + 1) % slots_.size();
+    slot.name = batch.name;
     slot.copied.synchronize();  // until then the pinned memory is read
     std::memcpy(slot.host_images.as<float>(), batch.images.data(), image_bytes_);
     std::memcpy(slot.host_labels.as<std::int32_t>(), batch.labels.data(), label_bytes_);
@@ -45,11 +56,7 @@ void BatchUpload::load(const HostBatch& batch, void* images, std::int32_t* label
                             cudaMemcpyHostToDevice, gpu_.copies().get()));
     slot.copied.record(gpu_.copies());
     slot.copied.hold(gpu_.compute());
-    const cudaStream_t compute = gpu_.compute().get();
-    kernels::pack_images(slot.images.as<float>(), channels_, type_, images, packed_, compute);
-    LL_CUDA(cudaMemcpyAsync(labels, slot.labels.data(), label_bytes_, cudaMemcpyDeviceToDevice,
-                            compute));
-    slot.unpacked.record(gpu_.compute());
+    return slot;
 }
 
 }  // namespace layerledger::cuda

@@ -10,7 +10,8 @@
 namespace layerledger::cuda {
 
 /// Two slots of pinned host memory and of device memory each: while the GPU works on one batch the
-/// next one is copied, on the copy stream.
+/// next one is copied, on the copy stream. A batch that is still in a slot by its name is not
+/// copied again.
 class BatchUpload {
 public:
     BatchUpload(Gpu& gpu, std::int64_t images, std::int64_t channels, kernels::Extent packed,
@@ -32,7 +33,10 @@ private:
         DeviceMemory labels;
         Event copied;
         Event unpacked;
+        std::uint64_t name = 0;  // of the batch in it
     };
+
+    [[nodiscard]] Slot& slot_of(const HostBatch& batch);
 
     Gpu& gpu_;
     std::int64_t channels_;
@@ -42,7 +46,6 @@ private:
     std::size_t label_bytes_;
     std::vector<Slot> slots_;
     std::size_t next_ = 0;
-    std::uint64_t resident_ = 0;  // the batch that `images` hold, if it has a name
 };
 
 }  // namespace layerledger::cuda

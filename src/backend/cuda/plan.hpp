@@ -92,7 +92,7 @@ public:
     /// The gradient of a convolution's weights in the type of the activations.
     [[nodiscard]] void* weight_gradient() const noexcept { return weight_gradient_.data(); }
 
-    [[nodiscard]] const std::int32_t* labels() const noexcept { return labels_.as<std::int32_t>(); }
+    [[nodiscard]] std::int32_t* labels() const noexcept { return labels_.as<std::int32_t>(); }
     [[nodiscard]] std::size_t allocated_bytes() const noexcept { return allocated_bytes_; }
 
 private:
