@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "layerledger/backend/cpu.hpp"
+#include "layerledger/backend/cuda.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
@@ -109,27 +110,61 @@ Network choose_network(const Experiment& experiment, const ImageIndex& images) {
     return make_network(settings.architecture, options);
 }
 
-void require_available(const Experiment& experiment) {
-    LL_VALIDATE(experiment.device.backend != BackendChoice::cuda, ExitCode::unavailable,
-                "device.backend=cuda is not available (this program was built without CUDA) use "
-                "device.backend=cpu");
-    LL_VALIDATE(experiment.sync.collective != CollectiveChoice::nccl, ExitCode::unavailable,
-                "sync.collective=nccl needs GPUs (this run is on CPUs) use sync.collective=mpi");
-    LL_VALIDATE(experiment.profile.level != "kernel", ExitCode::unavailable,
-                "profile.level=kernel looks inside GPU kernels (this run is on CPUs) use "
-                "profile.level=op");
+std::string why_no_gpu() {
+    return cuda::why_unavailable();
 }
 
-std::unique_ptr<Backend> choose_backend(const Experiment& experiment, const RankMap& rank) {
+BackendChoice choose_device(const Communicator& world, const Experiment& experiment) {
+    const BackendChoice wanted = experiment.device.backend;
+    if (wanted == BackendChoice::cpu) {
+        return wanted;
+    }
+    const std::string why = why_no_gpu();
+    world.agree([&] {
+        LL_VALIDATE(
+            wanted != BackendChoice::cuda || why.empty(), ExitCode::unavailable,
+            text("device.backend=cuda is not available (", why, ") use device.backend=cpu"));
+    });
+    const bool all_can = world.all_reduce_min(std::int64_t{why.empty() ? 1 : 0}) == 1;
+    return all_can ? BackendChoice::cuda : BackendChoice::cpu;
+}
+
+void require_available(const Experiment& experiment, BackendChoice device) {
+    LL_VALIDATE(
+        experiment.sync.collective != CollectiveChoice::nccl || device == BackendChoice::cuda,
+        ExitCode::unavailable,
+        "sync.collective=nccl needs GPUs (this run is on CPUs) use sync.collective=mpi");
+    LL_VALIDATE(
+        experiment.profile.level != "kernel", ExitCode::unavailable,
+        text("profile.level=kernel looks inside GPU kernels (",
+             device == BackendChoice::cuda ? "this version cannot yet" : "this run is on CPUs",
+             ") use profile.level=op"));
+}
+
+std::unique_ptr<Backend> choose_backend(const Experiment& experiment, BackendChoice device,
+                                        const RankMap& rank, const Communicator& world) {
+    if (device == BackendChoice::cuda) {
+        return cuda::make_backend({.allow_shared_gpu = experiment.device.allow_shared_gpu,
+                                   .deterministic = experiment.train.deterministic,
+                                   .world = &world},
+                                  rank);
+    }
     return cpu::make_backend({.threads = static_cast<int>(experiment.device.threads)}, rank);
 }
 
-std::unique_ptr<Collective> choose_collective(const Experiment& experiment,
-                                              const Communicator& world) {
-    return cpu::make_collective(
-        world, {.overlap = experiment.sync.overlap,
-                .deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                    std::chrono::duration<double>(experiment.sync.timeout_seconds))});
+std::unique_ptr<Collective> choose_collective(const Experiment& experiment, Backend& backend,
+                                              const RankMap& rank, const Communicator& world) {
+    const bool overlap = experiment.sync.overlap;
+    const auto deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(experiment.sync.timeout_seconds));
+    if (backend.info().backend == "cuda") {
+        const cuda::CollectiveKind kind = experiment.sync.collective == CollectiveChoice::mpi
+                                              ? cuda::CollectiveKind::mpi
+                                              : cuda::CollectiveKind::nccl;
+        return cuda::make_collective(backend, rank, world,
+                                     {.kind = kind, .overlap = overlap, .deadline = deadline});
+    }
+    return cpu::make_collective(world, {.overlap = overlap, .deadline = deadline});
 }
 
 std::unique_ptr<BatchSource> choose_source(const Experiment& experiment, const ImageIndex& images,

@@ -22,13 +22,22 @@ namespace layerledger {
 /// The network with as many classes as the settings or the data have.
 [[nodiscard]] Network choose_network(const Experiment& experiment, const ImageIndex& images);
 
-/// Refuses what this build or this machine does not have.
-void require_available(const Experiment& experiment);
+/// What to compute on, cuda or cpu; the same on all ranks. Collective: `auto` takes GPUs where
+/// every rank can. Throws AgreedError{unavailable} where cuda is asked for and a rank cannot.
+[[nodiscard]] BackendChoice choose_device(const Communicator& world, const Experiment& experiment);
+/// Why this rank has no GPU; empty where it has one.
+[[nodiscard]] std::string why_no_gpu();
 
-/// The one place that names concrete backends.
+/// Refuses what this build or this machine does not have.
+void require_available(const Experiment& experiment, BackendChoice device);
+
+/// The one place that names concrete backends. `world` outlives the backend.
 [[nodiscard]] std::unique_ptr<Backend> choose_backend(const Experiment& experiment,
-                                                      const RankMap& rank);
+                                                      BackendChoice device, const RankMap& rank,
+                                                      const Communicator& world);
+/// Collective.
 [[nodiscard]] std::unique_ptr<Collective> choose_collective(const Experiment& experiment,
+                                                            Backend& backend, const RankMap& rank,
                                                             const Communicator& world);
 
 [[nodiscard]] std::unique_ptr<BatchSource> choose_source(const Experiment& experiment,

@@ -198,7 +198,8 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         return ExitCode::ok;
     }
 
-    std::unique_ptr<Collective> collective = choose_collective(job.experiment, world);
+    std::unique_ptr<Collective> collective =
+        choose_collective(job.experiment, *job.backend, job.rank, world);
     std::unique_ptr<Trainer> trainer;
     world.agree([&] {
         trainer = std::make_unique<Trainer>(*job.network, *job.backend, *collective, world,

@@ -35,14 +35,15 @@ TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool
         return job;
     }
     job.images = find_images(world, job.rank, staged.settings);
+    const BackendChoice device = choose_device(world, job.experiment);
     world.agree([&] {
-        require_available(job.experiment);
+        require_available(job.experiment, device);
         if (validates(job) && job.experiment.data.source == DataSource::folder &&
             job.experiment.data.on_error == OnError::abort) {
             require_readable_validation(job.images, {world.rank(), world.size()});
         }
         job.network = choose_network(job.experiment, job.images);
-        job.backend = choose_backend(job.experiment, job.rank);
+        job.backend = choose_backend(job.experiment, device, job.rank, world);
         require_memory(job.experiment, *job.network, *job.backend, validates(job));
         job.source = choose_source(job.experiment, job.images, *job.network, world);
         job.options = trainer_options(job.experiment, *job.network,
@@ -64,7 +65,9 @@ void announce(const TrainingJob& job, const Communicator& world) {
                    job.options.iterations, " iterations"));
     log::info(text("images: ", images_of(job), "; output: '", run_file_path(job.experiment), "'"));
     if (job.experiment.device.backend == BackendChoice::automatic) {
-        log::info(text("device.backend=auto chose ", job.backend->info().backend));
+        const std::string why = why_no_gpu();
+        log::info(text("device.backend=auto chose ", job.backend->info().backend,
+                       why.empty() ? "" : text(" (", why, ")")));
     }
 }
 

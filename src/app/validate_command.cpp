@@ -113,13 +113,14 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
     std::optional<Network> network;
     std::unique_ptr<Backend> backend;
     TrainerState state;
+    const BackendChoice device = choose_device(world, *experiment);
     world.agree([&] {
-        require_available(*experiment);
+        require_available(*experiment, device);
         LL_VALIDATE(!images.val.empty(), ExitCode::input_missing,
                     "there are no validation images (random images have none, a folder has them in "
                     "val/) set data.source and data.root");
         network = choose_network(*experiment, images);
-        backend = choose_backend(*experiment, rank);
+        backend = choose_backend(*experiment, device, rank, world);
         if (checkpoint) {
             const std::vector<Fact> identity =
                 training_identity(*experiment, *network, images, world.size(), backend->info());

@@ -2,8 +2,10 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "build_facts.hpp"
+#include "layerledger/backend/cuda.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/comm/mpi_session.hpp"
 #include "layerledger/config/experiment.hpp"
@@ -23,7 +25,10 @@ std::string version_text() {
         {"libjpeg-turbo", build_facts::libjpeg_turbo},
     }};
     std::string table;
-    for (const auto& [name, version] : facts) {
+    std::vector<std::pair<std::string, std::string>> all(facts.begin(), facts.end());
+    const auto of_gpus = cuda::library_versions();
+    all.insert(all.end(), of_gpus.begin(), of_gpus.end());
+    for (const auto& [name, version] : all) {
         table += text(name, std::string(15 - name.size(), ' '), version, "\n");
     }
     return table;

@@ -176,6 +176,8 @@ std::vector<Setting> make_table() {
     train.add("warmup_epochs", &T::warmup_epochs, Real{.high = most_epochs},
               "epochs in which the learning rate rises from 0");
     train.add("precision", &T::precision, OneOf{{"fp32", "tf32", "bf16"}}, "of the arithmetic");
+    train.add("deterministic", &T::deterministic, Flag{},
+              "GPUs: only algorithms that repeat their results bit for bit");
     train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
     train.add("digest_every", &T::digest_every, at_least(1),
               "iterations between comparisons of the ranks' parameters");
@@ -244,6 +246,8 @@ std::vector<Setting> make_table() {
                "what computes");
     device.add("threads", &V::threads, from_to(0, 4'096),
                "per rank; 0: as many as the rank has cores");
+    device.add("allow_shared_gpu", &V::allow_shared_gpu, Flag{},
+               "several ranks may take one GPU, which is for tests of correctness only");
     return table;
 }
 

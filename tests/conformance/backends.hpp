@@ -11,15 +11,18 @@
 
 namespace layerledger::conformance {
 
-/// Names of the backends present: "cpu", and "cuda" where there is a GPU.
+/// Names of all backends.
 [[nodiscard]] std::vector<std::string> backends();
+/// Why this machine or this build lacks one; empty where it is there.
+[[nodiscard]] std::string why_unavailable(const std::string& name);
 
 [[nodiscard]] std::unique_ptr<Backend> make_backend(const std::string& name);
 
-/// A test that runs once on every backend.
+/// A test that runs once on every backend, and is skipped where that is not there.
 class Conformance : public testing::TestWithParam<std::string> {
 protected:
-    const std::unique_ptr<Backend> backend_ = make_backend(GetParam());
+    void SetUp() override;
+    std::unique_ptr<Backend> backend_;
 };
 
 [[nodiscard]] inline auto on_every_backend() {

@@ -94,9 +94,29 @@ std::vector<float> Harness::gradient(ParameterId id) const {
     return values;
 }
 
+namespace {
+
+std::vector<float> part(const Buffer& buffer, std::size_t offset, std::size_t size) {
+    std::vector<float> values(size);
+    buffer.download(offset, values);
+    return values;
+}
+
+}  // namespace
+
+std::vector<float> Harness::parameters(std::size_t offset, std::size_t size) const {
+    return part(*parameters_, offset, size);
+}
+
+std::vector<float> Harness::gradients(std::size_t offset, std::size_t size) const {
+    return part(*gradients_, offset, size);
+}
+
 double Harness::tolerance() const {
-    if (options_.precision == Precision::bf16) {
-        return 1e-2;
+    switch (options_.precision) {
+        case Precision::bf16: return 1e-2;
+        case Precision::tf32: return 1e-3;
+        case Precision::fp32: break;
     }
     for (const Implementation& implementation : ops_->implementations()) {
         if (implementation.algorithm.find("wino") != std::string::npos) {

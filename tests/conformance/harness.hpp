@@ -35,10 +35,11 @@ public:
     [[nodiscard]] Reference& reference() { return reference_; }
     [[nodiscard]] HostBatch& batch() { return batch_; }
     [[nodiscard]] std::vector<float> gradient(ParameterId id) const;
-    [[nodiscard]] DeviceSpan parameters() { return parameters_->span(); }
-    [[nodiscard]] DeviceSpan gradients() { return gradients_->span(); }
+    /// Parts of the arenas, padding included.
+    [[nodiscard]] std::vector<float> parameters(std::size_t offset, std::size_t size) const;
+    [[nodiscard]] std::vector<float> gradients(std::size_t offset, std::size_t size) const;
     [[nodiscard]] const std::vector<std::size_t>& offsets() const { return offsets_; }
-    /// Winograd's transforms lose about a digit; bf16 has eight bits.
+    /// Winograd's transforms lose about a digit; tf32 has eleven bits, bf16 eight.
     [[nodiscard]] double tolerance() const;
 
 private:

@@ -57,6 +57,7 @@ struct TrainSettings {
     std::int64_t step_epochs = 30;   ///< ... every so many epochs
     double warmup_epochs = 0;        ///< learning rate rises linearly from 0
     std::string precision = "fp32";  ///< fp32 | tf32 | bf16
+    bool deterministic = false;      ///< GPUs: only algorithms that repeat their results
     std::int64_t topk = 5;
     std::int64_t digest_every = 100;    ///< iterations between comparisons of the ranks' parameters
     bool validate = true;               ///< validate after training where there is a val/ folder
@@ -91,6 +92,7 @@ struct OutputSettings {
 struct DeviceSettings {
     BackendChoice backend = BackendChoice::automatic;
     std::int64_t threads = 0;  ///< per rank; 0: the cores that the rank has
+    bool allow_shared_gpu = false;  ///< several ranks on one GPU, for tests
 };
 
 /// One resolved setting as text, with its origin: "default", "command line",
