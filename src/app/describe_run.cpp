@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
+#include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/network/costs.hpp"
 #include "provenance.hpp"
@@ -116,6 +118,14 @@ std::vector<RankDescription> describe_ranks(const Communicator& world, const Ran
     return ranks;
 }
 
+/// Whether two ranks compute on one GPU; on CPUs none has a name that could be another's.
+bool share_a_gpu(const std::vector<RankDescription>& ranks) {
+    std::set<std::string> seen;
+    return std::any_of(ranks.begin(), ranks.end(), [&](const RankDescription& rank) {
+        return !rank.device_uuid.empty() && !seen.insert(rank.device_uuid).second;
+    });
+}
+
 }  // namespace
 
 RunDescription describe_run(const Experiment& experiment, const Network& network, Trainer& trainer,
@@ -151,6 +161,10 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
                    {"precision", experiment.train.precision},
                    {"backend", backend.info().backend},
                    {"collective", collective}};
+    if (share_a_gpu(run.ranks)) {
+        run.network.push_back({"shared_gpu", "yes"});
+        log::warning("ranks share a GPU (device.allow_shared_gpu) times of such a run say nothing");
+    }
     std::vector<std::string> hosts;
     for (const RankDescription& description : run.ranks) {
         hosts.push_back(description.host);

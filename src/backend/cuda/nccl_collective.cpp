@@ -1,30 +1,226 @@
-// All-reduce between GPUs.
-#include "backend.hpp"
-#include "layerledger/base/contract.hpp"
+#include "nccl_collective.hpp"
+
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "layerledger/base/log.hpp"
+#include "layerledger/base/text.hpp"
+#include "nccl_communicator.hpp"
 
 namespace layerledger::cuda {
 namespace {
 
-class NoCollective final : public Collective {
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds watch_every{100};
+/// How long the training thread may take to see that the sums have ended in failure.
+constexpr std::chrono::seconds grace{10};
+
+struct Bucket {
+    BucketId id;
+    DeviceSpan values;
+    BucketSpan* span;
+};
+
+/// A sum that is on its way, and the event behind it.
+struct Outstanding {
+    BucketId bucket;
+    std::size_t bytes = 0;
+    std::int64_t iteration = 0;
+    Event end;
+};
+
+std::string named(BucketId bucket, std::size_t bytes, std::int64_t iteration) {
+    return text("the all-reduce of gradient bucket ", bucket.value, " (",
+                bytes_text(static_cast<double>(bytes)), ") in iteration ", iteration);
+}
+
+/// Sums on a stream of its own, which the device prefers. A sum has no deadline in NCCL, so that a
+/// second thread watches, and ends them all where one does not come.
+///
+/// Each sum follows one of a single number, behind which all ranks are there: what a rank waits for
+/// the slowest is told apart from the transfer.
+class NcclCollective final : public Collective {
 public:
-    explicit NoCollective(MarkSource& marks) : marks_(marks) {}
-    [[nodiscard]] const char* name() const noexcept override { return "none"; }
-    void start(BucketId, DeviceSpan, BucketSpan& span) override {
-        span.start = span.transfer = span.end = marks_.mark();
+    NcclCollective(Gpu& gpu, const RankMap& rank, const Communicator& world,
+                   const CollectiveOptions& options)
+        : gpu_(gpu),
+          who_(text("rank ", world.rank(), " on ", rank.host)),
+          options_(options),
+          stream_(true),
+          token_(sizeof(float)),
+          nccl_(world, rank, shares_gpu(world, rank), options.deadline) {
+        // NCCL connects the ranks when the first sum asks for it: now, outside every iteration.
+        nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), "the first all-reduce");
+        watch_sum({}, sizeof(float));
+        watchdog_ = std::thread([this] { watch(); });
     }
-    void join() override {}
+
+    NcclCollective(const NcclCollective&) = delete;
+    NcclCollective& operator=(const NcclCollective&) = delete;
+
+    ~NcclCollective() override {
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+        }
+        changed_.notify_all();
+        watchdog_.join();
+        reap();
+        if (!outstanding_.empty()) {
+            nccl_.abort();  // this rank is failing: the others will not come
+        }
+    }
+
+    [[nodiscard]] const char* name() const noexcept override { return "nccl"; }
+
+    void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
+        held_.push_back({id, values, &span});
+        if (options_.overlap) {
+            enqueue_held();
+        }
+    }
+
+    void join() override {
+        enqueue_held();
+        joined_.record(stream_);
+        joined_.hold(gpu_.compute());
+        ++iteration_;
+    }
 
 private:
-    MarkSource& marks_;
+    /// The same answer on all ranks of a node; NCCL only minds those that share.
+    static bool shares_gpu(const Communicator& world, const RankMap& rank) {
+        int gpus = 0;
+        LL_CUDA(cudaGetDeviceCount(&gpus));
+        const std::int64_t shared = rank.local_size > gpus ? 1 : 0;
+        return world.all_reduce_max(shared) != 0;
+    }
+
+    void enqueue_held() {
+        if (held_.empty()) {
+            return;
+        }
+        // Held sums have the newest gradients before them; so has each that is started at once.
+        ready_.record(gpu_.compute());
+        ready_.hold(stream_);
+        const std::lock_guard lock(mutex_);
+        for (const Bucket& bucket : held_) {
+            throw_failure();
+            const std::string what = named(bucket.id, bytes_of(bucket), iteration_);
+            bucket.span->start = gpu_.marks().mark_on(stream_);
+            nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), what);
+            bucket.span->transfer = gpu_.marks().mark_on(stream_);
+            nccl_.all_reduce_sum(bucket.values, stream_.get(), what);
+            bucket.span->end = gpu_.marks().mark_on(stream_);
+            watch_sum(bucket.id, bytes_of(bucket));
+        }
+        held_.clear();
+    }
+
+    static std::size_t bytes_of(const Bucket& bucket) { return bucket.values.size * sizeof(float); }
+
+    void watch_sum(BucketId bucket, std::size_t bytes) {
+        reap();
+        if (outstanding_.empty()) {
+            front_since_ = Clock::now();
+        }
+        outstanding_.push_back({bucket, bytes, iteration_, take_event()});
+        outstanding_.back().end.record(stream_);
+    }
+
+    Event take_event() {
+        if (spare_.empty()) {
+            return Event();
+        }
+        Event event = std::move(spare_.back());
+        spare_.pop_back();
+        return event;
+    }
+
+    /// Forgets the sums that are there.
+    void reap() {
+        while (!outstanding_.empty() &&
+               cudaEventQuery(outstanding_.front().end.get()) == cudaSuccess) {
+            spare_.push_back(std::move(outstanding_.front().end));
+            outstanding_.pop_front();
+            front_since_ = Clock::now();
+        }
+    }
+
+    void throw_failure() {
+        if (!failure_.empty()) {
+            noticed_ = true;
+            throw Error(ExitCode::internal, failure_);
+        }
+    }
+
+    void watch() {
+        gpu_.use();
+        std::unique_lock lock(mutex_);
+        while (!changed_.wait_for(lock, watch_every, [this] { return stopping_; })) {
+            reap();
+            const std::string problem = nccl_.problem();
+            const bool late =
+                !outstanding_.empty() && Clock::now() - front_since_ > options_.deadline;
+            if (problem.empty() && !late) {
+                continue;
+            }
+            const std::string what =
+                outstanding_.empty()
+                    ? text("the all-reduce after iteration ", iteration_)
+                    : named(outstanding_.front().bucket, outstanding_.front().bytes,
+                            outstanding_.front().iteration);
+            failure_ = text(who_, ": ", what,
+                            problem.empty()
+                                ? text(" did not end within ",
+                                       std::chrono::duration<double>(options_.deadline).count(),
+                                       " s (a rank hangs, or its node was lost)")
+                                : text(" failed (NCCL: ", problem, ")"),
+                            " look at the log of the other ranks");
+            nccl_.abort();  // the kernels end, and with them every wait for the device
+            if (!changed_.wait_for(lock, grace, [this] { return stopping_ || noticed_; })) {
+                log::error(failure_);
+                std::_Exit(static_cast<int>(ExitCode::internal));
+            }
+            return;
+        }
+    }
+
+    Gpu& gpu_;
+    const std::string who_;
+    const CollectiveOptions options_;
+    Stream stream_;
+    Event ready_;
+    Event joined_;
+    DeviceMemory token_;
+    std::vector<Bucket> held_;  // not enqueued yet
+
+    // Under the mutex.
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    NcclCommunicator nccl_;
+    std::deque<Outstanding> outstanding_;  // in the order of the stream
+    std::vector<Event> spare_;
+    Clock::time_point front_since_;  // since when the front one is the front one
+    std::int64_t iteration_ = 0;     // of this start of the job
+    std::string failure_;
+    bool noticed_ = false;
+    bool stopping_ = false;
+
+    std::thread watchdog_;
 };
 
 }  // namespace
 
-std::unique_ptr<Collective> make_collective(Backend& backend, const RankMap&,
-                                            const Communicator& world, const CollectiveOptions&) {
-    LL_VALIDATE(world.size() == 1, ExitCode::unavailable,
-                "the cuda backend trains on one rank only so far");
-    return std::make_unique<NoCollective>(backend.marks());
+std::unique_ptr<Collective> make_nccl_collective(Gpu& gpu, const RankMap& rank,
+                                                 const Communicator& world,
+                                                 const CollectiveOptions& options) {
+    return std::make_unique<NcclCollective>(gpu, rank, world, options);
 }
 
 }  // namespace layerledger::cuda

@@ -1,0 +1,34 @@
+// Which way gradients are summed between GPUs.
+#include "backend.hpp"
+#include "nccl_collective.hpp"
+#include "staged_collective.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+/// One rank alone: every sum is there at once.
+class NoCollective final : public Collective {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "none"; }
+    void start(BucketId, DeviceSpan, BucketSpan& span) override {
+        span.start = span.transfer = span.end = span.ready;
+    }
+    void join() override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Collective> make_collective(Backend& backend, const RankMap& rank,
+                                            const Communicator& world,
+                                            const CollectiveOptions& options) {
+    if (world.size() == 1) {
+        return std::make_unique<NoCollective>();
+    }
+    Gpu& gpu = dynamic_cast<CudaBackend&>(backend).gpu();
+    if (options.kind == CollectiveKind::mpi) {
+        return make_staged_collective(gpu, world, options);
+    }
+    return make_nccl_collective(gpu, rank, world, options);
+}
+
+}  // namespace layerledger::cuda

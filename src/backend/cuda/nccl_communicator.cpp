@@ -1,0 +1,143 @@
+#include "nccl_communicator.hpp"
+
+#include <cstdlib>
+#include <span>
+#include <thread>
+
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds nap{1};
+constexpr std::chrono::milliseconds patience{2};
+constexpr std::chrono::seconds farewell{5};
+
+std::string reason_of(ncclResult_t status, ncclComm_t comm) {
+    const char* more = ncclGetLastError(comm);
+    return text(ncclGetErrorString(status), more == nullptr || *more == '\0' ? "" : ": ",
+                more == nullptr ? "" : more);
+}
+
+/// A setting of NCCL's, unless the user has made it.
+void suggest(const char* name, const std::string& value) {
+    constexpr int keep = 0;
+    ::setenv(name, value.c_str(), keep);
+}
+
+// NCCL refuses two ranks with the same GPU on the same host, and tells hosts apart by this name.
+// What runs between such "hosts" are sockets; few and simple kernels, since the ranks' kernels wait
+// for each other on one GPU.
+void pretend_to_be_a_node(const RankMap& rank, bool one_node) {
+    suggest("NCCL_HOSTID", text(rank.host, "-r", rank.local_rank));
+    suggest("NCCL_IB_DISABLE", "1");
+    suggest("NCCL_MNNVL_ENABLE", "0");
+    suggest("NCCL_ALGO", "Ring");
+    suggest("NCCL_PROTO", "Simple");
+    suggest("NCCL_MAX_CTAS", "2");
+    if (one_node) {
+        suggest("NCCL_SOCKET_IFNAME", "lo");
+    }
+}
+
+}  // namespace
+
+NcclCommunicator::NcclCommunicator(const Communicator& world, const RankMap& rank, bool shared_gpu,
+                                   std::chrono::nanoseconds deadline)
+    : deadline_(deadline) {
+    if (shared_gpu) {
+        pretend_to_be_a_node(rank, world.size() == rank.local_size);
+    }
+    ncclUniqueId id{};
+    world.agree_on_root([&] {
+        const ncclResult_t status = ncclGetUniqueId(&id);
+        if (status != ncclSuccess) {
+            throw Error(ExitCode::internal,
+                        {"NCCL", static_cast<int>(status), "ncclGetUniqueId(&id)"},
+                        reason_of(status, nullptr));
+        }
+    });
+    world.broadcast(std::as_writable_bytes(std::span(&id, 1)));
+
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    settle(ncclCommInitRankConfig(&comm_, world.size(), id, world.rank(), &config),
+           "ncclCommInitRankConfig", "making NCCL's communicator");
+}
+
+NcclCommunicator::~NcclCommunicator() {
+    if (comm_ == nullptr) {
+        return;
+    }
+    ncclResult_t status = ncclCommFinalize(comm_);
+    const auto until = Clock::now() + farewell;
+    while (status == ncclInProgress && Clock::now() < until) {
+        std::this_thread::sleep_for(nap);
+        if (ncclCommGetAsyncError(comm_, &status) != ncclSuccess) {
+            break;
+        }
+    }
+    if (status == ncclSuccess) {
+        static_cast<void>(ncclCommDestroy(comm_));
+    } else {
+        abort();
+    }
+}
+
+void NcclCommunicator::all_reduce_sum(DeviceSpan values, cudaStream_t stream,
+                                      const std::string& what) {
+    settle(ncclAllReduce(values.data, values.data, values.size, ncclFloat, ncclSum, comm_, stream),
+           "ncclAllReduce", what);
+}
+
+void NcclCommunicator::settle(ncclResult_t status, const char* expression,
+                              const std::string& what) {
+    const auto begun = Clock::now();
+    while (status == ncclInProgress) {
+        const auto waited = Clock::now() - begun;
+        if (waited > deadline_) {
+            abort();
+            throw Error(
+                ExitCode::internal,
+                text(what, " is not there after ", std::chrono::duration<double>(deadline_).count(),
+                     " s (a rank or the network between the nodes is missing) look at the "
+                     "log of the other ranks, and try NCCL_DEBUG=INFO"));
+        }
+        // A sum is enqueued by a thread of NCCL's in some ten microseconds; connecting takes
+        // longer.
+        if (waited < patience) {
+            std::this_thread::yield();
+        } else {
+            std::this_thread::sleep_for(nap);
+        }
+        const ncclResult_t asked = ncclCommGetAsyncError(comm_, &status);
+        status = asked == ncclSuccess ? status : asked;
+    }
+    if (status != ncclSuccess) {
+        const std::string reason = reason_of(status, comm_);
+        abort();
+        throw Error(ExitCode::internal, {"NCCL", static_cast<int>(status), expression},
+                    text(what, ": ", reason));
+    }
+}
+
+std::string NcclCommunicator::problem() const {
+    ncclResult_t status = ncclSuccess;
+    if (comm_ == nullptr) {
+        return "it was aborted";
+    }
+    const ncclResult_t asked = ncclCommGetAsyncError(comm_, &status);
+    status = asked == ncclSuccess ? status : asked;
+    return status == ncclSuccess || status == ncclInProgress ? "" : reason_of(status, comm_);
+}
+
+void NcclCommunicator::abort() noexcept {
+    if (comm_ != nullptr) {
+        static_cast<void>(ncclCommAbort(comm_));
+        comm_ = nullptr;
+    }
+}
+
+}  // namespace layerledger::cuda

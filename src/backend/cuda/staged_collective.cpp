@@ -1,0 +1,106 @@
+#include "staged_collective.hpp"
+
+#include <map>
+#include <vector>
+
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+/// A bucket's place in the host's memory, and the event behind its copy there.
+struct Stage {
+    explicit Stage(std::size_t floats) : memory(floats * sizeof(float)) {}
+    PinnedMemory memory;
+    Event copied;
+};
+
+struct Bucket {
+    BucketId id;
+    DeviceSpan values;
+    BucketSpan* span;
+};
+
+/// Gradients go to the host under the backward pass; `join` sums them there, one bucket after the
+/// other. Where NCCL cannot be had, and what NCCL's sums are held against.
+class StagedCollective final : public Collective {
+public:
+    StagedCollective(Gpu& gpu, const Communicator& world, const CollectiveOptions& options)
+        : gpu_(gpu), world_(world.duplicate()), options_(options), stream_(true) {
+        world_.set_deadline(options.deadline);
+    }
+
+    [[nodiscard]] const char* name() const noexcept override { return "mpi"; }
+
+    void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
+        started_.push_back({id, values, &span});
+        if (options_.overlap) {
+            fetch(started_.back());
+        }
+    }
+
+    void join() override {
+        if (!options_.overlap) {
+            for (const Bucket& bucket : started_) {
+                fetch(bucket);
+            }
+        }
+        for (const Bucket& bucket : started_) {
+            sum(bucket);
+        }
+        started_.clear();
+        joined_.record(stream_);
+        joined_.hold(gpu_.compute());
+    }
+
+private:
+    Stage& stage_of(const Bucket& bucket) {
+        return stages_.try_emplace(bucket.id.value, bucket.values.size).first->second;
+    }
+
+    void fetch(const Bucket& bucket) {
+        Stage& stage = stage_of(bucket);
+        ready_.record(gpu_.compute());
+        ready_.hold(stream_);
+        LL_CUDA(cudaMemcpyAsync(stage.memory.as<float>(), bucket.values.data,
+                                bucket.values.size * sizeof(float), cudaMemcpyDeviceToHost,
+                                stream_.get()));
+        stage.copied.record(stream_);
+    }
+
+    // Nothing else is on the stream when a bucket is marked, so that the device notes the moment at
+    // which the host gets there.
+    void sum(const Bucket& bucket) {
+        Stage& stage = stage_of(bucket);
+        stage.copied.synchronize();
+        bucket.span->start = gpu_.marks().mark_on(stream_);
+        world_.barrier(
+            options_.deadline,
+            text("the all-reduce of gradient bucket ", bucket.id.value, " (",
+                 bytes_text(static_cast<double>(bucket.values.size * sizeof(float))), ")"));
+        bucket.span->transfer = gpu_.marks().mark_on(stream_);
+        world_.all_reduce_sum({stage.memory.as<float>(), bucket.values.size});
+        LL_CUDA(cudaMemcpyAsync(bucket.values.data, stage.memory.as<float>(),
+                                bucket.values.size * sizeof(float), cudaMemcpyHostToDevice,
+                                stream_.get()));
+        bucket.span->end = gpu_.marks().mark_on(stream_);
+    }
+
+    Gpu& gpu_;
+    Communicator world_;
+    const CollectiveOptions options_;
+    Stream stream_;
+    Event ready_;
+    Event joined_;
+    std::map<std::int32_t, Stage> stages_;
+    std::vector<Bucket> started_;
+};
+
+}  // namespace
+
+std::unique_ptr<Collective> make_staged_collective(Gpu& gpu, const Communicator& world,
+                                                   const CollectiveOptions& options) {
+    return std::make_unique<StagedCollective>(gpu, world, options);
+}
+
+}  // namespace layerledger::cuda
