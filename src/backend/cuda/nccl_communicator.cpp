@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <span>
 #include <thread>
+#include <utility>
 
+#include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 
 namespace layerledger::cuda {
@@ -134,9 +136,16 @@ std::string NcclCommunicator::problem() const {
 }
 
 void NcclCommunicator::abort() noexcept {
-    if (comm_ != nullptr) {
-        static_cast<void>(ncclCommAbort(comm_));
-        comm_ = nullptr;
+    if (comm_ == nullptr) {
+        return;
+    }
+    // It can hang in the driver, and whoever calls it has a deadline to keep.
+    try {
+        std::thread([comm = std::exchange(comm_, nullptr)] {
+            static_cast<void>(ncclCommAbort(comm));
+        }).detach();
+    } catch (const std::exception& error) {
+        log::error(text("NCCL's communicator could not be aborted (", error.what(), ")"));
     }
 }
 
