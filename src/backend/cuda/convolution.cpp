@@ -12,20 +12,15 @@ namespace {
 ConvolutionShape shape_of(const Plan& plan, const Op& op, const Convolution& attributes) {
     const Tensor& x = plan.tensor(op.inputs[0]);
     const Tensor& y = plan.tensor(op.id);
-    const std::int64_t unit = kernels::vector(plan.type());
-    LL_VALIDATE(attributes.groups == 1 || (x.channels % unit == 0 && y.channels % unit == 0),
-                ExitCode::unavailable,
-                text(op.name, " has ", attributes.groups, " groups of ", x.channels, " to ",
-                     y.channels, " channels (the cuda backend wants multiples of ", unit,
-                     ") use device.backend=cpu"));
     const Window& window = attributes.window;
     const auto fits = [&](std::int64_t in, std::int64_t out) {
         return (in + 2 * window.padding - window.kernel) / window.stride + 1 == out;
     };
     LL_VALIDATE(fits(x.extent.height, y.extent.height) && fits(x.extent.width, y.extent.width),
                 ExitCode::unavailable,
-                text(op.name, " has windows that hang over the edge (cuDNN convolves whole ones "
-                              "only) use device.backend=cpu"));
+                text(op.name,
+                     " has windows that hang over the edge (cuDNN convolves whole ones "
+                     "only) use device.backend=cpu"));
     return {x.extent,       y.extent,          window.kernel, window.stride,
             window.padding, attributes.groups, plan.type(),   plan.options().precision};
 }
@@ -66,16 +61,15 @@ public:
 
     void backward() override {
         if (attributes_.bias || attributes_.relu) {
-            kernels::bias_gradient(plan_.type(), y_.gradient,
-                                   attributes_.relu ? y_.data : nullptr, bias().gradient,
-                                   plan_.sums(), y_.extent, plan_.stream());
+            kernels::bias_gradient(plan_.type(), y_.gradient, attributes_.relu ? y_.data : nullptr,
+                                   bias().gradient, plan_.sums(), y_.extent, plan_.stream());
         }
         const ParameterPlace& weights_place = plan_.parameter(op_.parameters[0]);
         const bool cast = plan_.type() == kernels::Type::bf16;
-        descriptors_.backward_weights(x_.data, y_.gradient,
-                                      cast ? plan_.weight_gradient()
-                                           : static_cast<void*>(weights_place.gradient),
-                                      plan_.workspace());
+        descriptors_.backward_weights(
+            x_.data, y_.gradient,
+            cast ? plan_.weight_gradient() : static_cast<void*>(weights_place.gradient),
+            plan_.workspace());
         if (cast) {
             kernels::to_fp32(static_cast<const kernels::Bf16*>(plan_.weight_gradient()),
                              weights_place.gradient, weights(), plan_.stream());
@@ -120,6 +114,12 @@ private:
 }  // namespace
 
 OperationPointer prepare(Plan& plan, const Op& op, const Convolution& attributes) {
+    // Padded channels would lie between the groups.
+    const std::int64_t unit = kernels::vector(plan.type()) * attributes.groups;
+    const std::int64_t inputs = plan.tensor(op.inputs[0]).channels;
+    if (attributes.groups > 1 && (inputs % unit != 0 || op.output.channels % unit != 0)) {
+        return prepare_odd_groups(plan, op, attributes);
+    }
     return std::make_unique<ConvolutionOperation>(plan, op, attributes);
 }
 

@@ -38,6 +38,9 @@ protected:
 
 using OperationPointer = std::unique_ptr<Operation>;
 
+/// A convolution whose groups are no multiple of the padding.
+[[nodiscard]] OperationPointer prepare_odd_groups(Plan&, const Op&, const Convolution&);
+
 // One for each kind of operation, each in the file of its family.
 [[nodiscard]] OperationPointer prepare(Plan&, const Op&, const Input&);
 [[nodiscard]] OperationPointer prepare(Plan&, const Op&, const Convolution&);

@@ -44,7 +44,9 @@ __device__ void sum_pixels(std::int64_t pixels, const Grid& grid, float* partial
     }
     add_rows<2 * size>(sums, shared, lane, grid.lanes, row, grid.rows);
     if (row == 0 && column < grid.row_vectors) {
-        float* target = partial + 2 * (static_cast<std::int64_t>(blockIdx.y) * grid.row_vectors + column) * size;
+        float* target =
+            partial +
+            2 * (static_cast<std::int64_t>(blockIdx.y) * grid.row_vectors + column) * size;
 #pragma unroll
         for (int i = 0; i < 2 * size; ++i) {
             target[i] = sums[i];
@@ -97,7 +99,8 @@ __global__ void finish_moments_kernel(const T* x, double pixels, int channels, i
         const double mean = static_cast<double>(static_cast<float>(x[channel])) + difference;
         const double variance = fmax(0.0, squares / pixels - difference * difference);
         arrays.mean[channel] = static_cast<float>(mean);
-        arrays.inverse[channel] = static_cast<float>(1.0 / sqrt(variance + static_cast<double>(epsilon)));
+        arrays.inverse[channel] =
+            static_cast<float>(1.0 / sqrt(variance + static_cast<double>(epsilon)));
         arrays.running_mean[channel] =
             (1 - momentum) * arrays.running_mean[channel] + momentum * static_cast<float>(mean);
         // The unbiased one; what normalizes this batch is the biased one.
@@ -117,7 +120,15 @@ __global__ void normalize_kernel(const void* x, const void* residual, void* y, b
     if (index >= vectors) {
         return;
     }
-    const int channel = static_cast<int>(index % row_vectors) * size;
+    const int channel = first_channel<T>(index, row_vectors);
+    float means[size];
+    float spreads[size];
+    float scales[size];
+    float shifts[size];
+    load_floats<T>((running ? arrays.running_mean : arrays.mean) + channel, means);
+    load_floats<T>((running ? arrays.running_variance : arrays.inverse) + channel, spreads);
+    load_floats<T>(arrays.scale + channel, scales);
+    load_floats<T>(arrays.shift + channel, shifts);
     Vector<T> value = load<T>(x, index);
     Vector<T> other{};
     if (residual != nullptr) {
@@ -125,11 +136,8 @@ __global__ void normalize_kernel(const void* x, const void* residual, void* y, b
     }
 #pragma unroll
     for (int i = 0; i < size; ++i) {
-        const int c = channel + i;
-        const float inverse =
-            running ? rsqrtf(arrays.running_variance[c] + epsilon) : arrays.inverse[c];
-        const float mean = running ? arrays.running_mean[c] : arrays.mean[c];
-        float result = (value.get(i) - mean) * (inverse * arrays.scale[c]) + arrays.shift[c];
+        const float inverse = running ? rsqrtf(spreads[i] + epsilon) : spreads[i];
+        float result = (value.get(i) - means[i]) * (inverse * scales[i]) + shifts[i];
         if (residual != nullptr) {
             result += other.get(i);
         }
@@ -193,7 +201,17 @@ __global__ void input_gradient_kernel(const void* x, const void* y, const void* 
     if (index >= vectors) {
         return;
     }
-    const int channel = static_cast<int>(index % row_vectors) * size;
+    const int channel = first_channel<T>(index, row_vectors);
+    float means[size];
+    float inverses[size];
+    float scales[size];
+    float sums[size];
+    float products[size];
+    load_floats<T>(arrays.mean + channel, means);
+    load_floats<T>(arrays.inverse + channel, inverses);
+    load_floats<T>(arrays.scale + channel, scales);
+    load_floats<T>(dshift + channel, sums);
+    load_floats<T>(dscale + channel, products);
     Vector<T> value = load<T>(x, index);
     const Vector<T> gradient = masked<T>(dy, y, index);
     if (dresidual != nullptr) {
@@ -201,11 +219,9 @@ __global__ void input_gradient_kernel(const void* x, const void* y, const void* 
     }
 #pragma unroll
     for (int i = 0; i < size; ++i) {
-        const int c = channel + i;
-        const float inverse = arrays.inverse[c];
-        const float normal = (value.get(i) - arrays.mean[c]) * inverse;
-        value.set(i, arrays.scale[c] * inverse *
-                         (gradient.get(i) - share * (dshift[c] + normal * dscale[c])));
+        const float normal = (value.get(i) - means[i]) * inverses[i];
+        value.set(i, scales[i] * inverses[i] *
+                         (gradient.get(i) - share * (sums[i] + normal * products[i])));
     }
     store<T>(dx, index, value, accumulate);
 }

@@ -11,11 +11,14 @@ __global__ void add_bias_kernel(void* y, const float* bias, bool relu, std::int6
     if (index >= vectors) {
         return;
     }
-    const int channel = static_cast<int>(index % row_vectors) * size;
+    float offset[size] = {};
+    if (bias != nullptr) {
+        load_floats<T>(bias + first_channel<T>(index, row_vectors), offset);
+    }
     Vector<T> value = load<T>(y, index);
 #pragma unroll
     for (int i = 0; i < size; ++i) {
-        const float x = value.get(i) + (bias != nullptr ? bias[channel + i] : 0.0F);
+        const float x = value.get(i) + offset[i];
         value.set(i, relu ? fmaxf(x, 0.0F) : x);
     }
     store<T>(y, index, value);
@@ -59,18 +62,29 @@ __global__ void bias_gradient_kernel(void* dy, const void* y, float* partial, bo
     if (row == 0 && column < row_vectors) {
 #pragma unroll
         for (int i = 0; i < size; ++i) {
-            partial[static_cast<std::int64_t>(blockIdx.y) * row_vectors * size + column * size + i] =
-                sums[i];
+            partial[static_cast<std::int64_t>(blockIdx.y) * row_vectors * size + column * size +
+                    i] = sums[i];
         }
     }
 }
 
+constexpr int finish_lanes = 32;  // channels of a block
+constexpr int finish_rows = 16;   // threads that share the parts of a channel
+
 __global__ void finish_sums_kernel(const float* partial, float* result, int channels, int parts) {
-    const int c = static_cast<int>(global_index());
+    __shared__ double shared[finish_rows][finish_lanes];
+    const int c = static_cast<int>(blockIdx.x) * finish_lanes + static_cast<int>(threadIdx.x);
+    double sum = 0;
     if (c < channels) {
-        double sum = 0;
-        for (int part = 0; part < parts; ++part) {
+        for (int part = static_cast<int>(threadIdx.y); part < parts; part += finish_rows) {
             sum += partial[static_cast<std::int64_t>(part) * channels + c];
+        }
+    }
+    shared[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.y == 0 && c < channels) {
+        for (int row = 1; row < finish_rows; ++row) {
+            sum += shared[row][threadIdx.x];
         }
         result[c] = static_cast<float>(sum);
     }
@@ -184,7 +198,8 @@ __global__ void dropout_kernel(const void* x, void* y, Dropout dropout, bool acc
 
 }  // namespace
 
-void add_bias(Type type, void* y, const float* bias, bool relu, Extent extent, cudaStream_t stream) {
+void add_bias(Type type, void* y, const float* bias, bool relu, Extent extent,
+              cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
         const std::int64_t vectors = extent.elements() / Vector<T>::size;
@@ -204,11 +219,14 @@ void bias_gradient(Type type, void* dy, const void* y, float* bias, float* parti
         const unsigned columns = static_cast<unsigned>((row_vectors + lanes - 1) / lanes);
         const std::int64_t wanted = (extent.pixels() + rows * 8 - 1) / (rows * 8);
         const auto parts = static_cast<unsigned>(wanted < partial_sums ? wanted : partial_sums);
-        bias_gradient_kernel<T><<<dim3(columns, parts), static_cast<unsigned>(rows * lanes),
-                                  static_cast<std::size_t>(rows * lanes * size) * sizeof(float), stream>>>(
-            dy, y, partial, bias != nullptr, extent.pixels(), row_vectors, lanes);
+        bias_gradient_kernel<T>
+            <<<dim3(columns, parts), static_cast<unsigned>(rows * lanes),
+               static_cast<std::size_t>(rows * lanes * size) * sizeof(float), stream>>>(
+                dy, y, partial, bias != nullptr, extent.pixels(), row_vectors, lanes);
         if (bias != nullptr) {
-            finish_sums_kernel<<<blocks_for(extent.channels), block_size, 0, stream>>>(
+            const auto blocks =
+                static_cast<unsigned>((extent.channels + finish_lanes - 1) / finish_lanes);
+            finish_sums_kernel<<<blocks, dim3(finish_lanes, finish_rows), 0, stream>>>(
                 partial, bias, static_cast<int>(extent.channels), static_cast<int>(parts));
         }
     });
@@ -241,14 +259,14 @@ void add_forward(Type type, const void* a, const void* b, void* y, bool relu, st
     });
 }
 
-void copy_channels(Type type, const void* from, std::int64_t from_stride,
-                   std::int64_t from_channel, void* to, std::int64_t to_stride,
-                   std::int64_t to_channel, std::int64_t channels, std::int64_t pixels,
-                   bool accumulate, cudaStream_t stream) {
+void copy_channels(Type type, const void* from, std::int64_t from_stride, std::int64_t from_channel,
+                   void* to, std::int64_t to_stride, std::int64_t to_channel, std::int64_t channels,
+                   std::int64_t pixels, bool accumulate, cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
         constexpr std::int64_t size = Vector<T>::size;
-        const bool whole = (from_stride | from_channel | to_stride | to_channel | channels) % size == 0;
+        const bool whole =
+            (from_stride | from_channel | to_stride | to_channel | channels) % size == 0;
         if (whole) {
             const std::int64_t vectors = channels / size;
             copy_vectors_kernel<T><<<blocks_for(pixels * vectors), block_size, 0, stream>>>(

@@ -120,6 +120,24 @@ void batch_norm_backward(Type, const void* x, const void* y, const void* dy, voi
                          void* dresidual, bool relu, float* dscale, float* dshift,
                          const BatchNormArrays&, bool accumulate, Extent, cudaStream_t);
 
+// direct_convolution.cu
+/// Groups of any width: what cuDNN cannot do on padded channels. `group_in` and `group_out` are the
+/// channels of one group; weights are [padded outputs][kernel*kernel][group_in].
+struct DirectConvolution {
+    Extent from;
+    Extent to;
+    Window window;
+    std::int32_t groups = 1;
+    std::int32_t group_in = 1;
+    std::int32_t group_out = 1;
+};
+void direct_forward(Type, const DirectConvolution&, const void* x, const void* w, void* y,
+                    cudaStream_t);
+void direct_backward_data(Type, const DirectConvolution&, const void* w, const void* dy, void* dx,
+                          bool accumulate, cudaStream_t);
+void direct_backward_weights(Type, const DirectConvolution&, const void* x, const void* dy,
+                             float* dw, cudaStream_t);
+
 // loss.cu
 struct LossArrays {
     float* losses = nullptr;         ///< [N]

@@ -74,15 +74,44 @@ __device__ void add_rows(float (&values)[count], float* sums, int lane, int lane
     for (int i = 0; i < count; ++i) {
         sums[(row * lanes + lane) * count + i] = values[i];
     }
-    __syncthreads();
-    if (row == 0) {
-        for (int r = 1; r < rows; ++r) {
+    for (int left = rows; left > 1;) {
+        const int half = (left + 1) / 2;
+        __syncthreads();
+        if (row < left - half) {
 #pragma unroll
             for (int i = 0; i < count; ++i) {
-                values[i] += sums[(r * lanes + lane) * count + i];
+                sums[(row * lanes + lane) * count + i] +=
+                    sums[((row + half) * lanes + lane) * count + i];
             }
         }
+        left = half;
     }
+    if (row == 0) {
+#pragma unroll
+        for (int i = 0; i < count; ++i) {
+            values[i] = sums[lane * count + i];
+        }
+    }
+}
+
+/// As many neighbouring floats as a vector of T has elements.
+template <class T>
+__device__ void load_floats(const float* from, float (&values)[Vector<T>::size]) {
+#pragma unroll
+    for (int i = 0; i < Vector<T>::size; i += 4) {
+        const float4 four = *reinterpret_cast<const float4*>(from + i);
+        values[i] = four.x;
+        values[i + 1] = four.y;
+        values[i + 2] = four.z;
+        values[i + 3] = four.w;
+    }
+}
+
+/// The first channel of a vector: a tensor has fewer than 2^32 of them.
+template <class T>
+__device__ int first_channel(std::int64_t vector, int row_vectors) {
+    return static_cast<int>(static_cast<unsigned>(vector) % static_cast<unsigned>(row_vectors)) *
+           Vector<T>::size;
 }
 
 }  // namespace layerledger::cuda::kernels
