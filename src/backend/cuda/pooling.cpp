@@ -1,4 +1,6 @@
 // Pooling and local response normalization.
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
 #include "operation.hpp"
 
 namespace layerledger::cuda {
@@ -65,7 +67,12 @@ public:
                 attributes.alpha / static_cast<float>(attributes.size), attributes.beta,
                 attributes.k},
           x_(plan.tensor(op.inputs[0])),
-          y_(plan.tensor(op.id)) {}
+          y_(plan.tensor(op.id)) {
+        LL_VALIDATE(norm_.half <= kernels::most_response_half, ExitCode::unavailable,
+                    text(op.name, " normalizes over ", attributes.size,
+                         " channels (the cuda backend has at most ",
+                         2 * kernels::most_response_half + 1, ") use device.backend=cpu"));
+    }
 
     void prepare_backward(Plan& plan) override { target_ = plan.target(op_.inputs[0]); }
     void forward(Mode) override {

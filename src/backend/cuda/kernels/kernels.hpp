@@ -89,8 +89,9 @@ void average_pool_forward(Type, const void* x, Extent from, void* y, Extent to, 
 void average_pool_backward(Type, const void* dy, Extent to, void* dx, Extent from, Window,
                            bool accumulate, cudaStream_t);
 
+inline constexpr std::int32_t most_response_half = 2;
 struct ResponseNorm {
-    std::int32_t half = 2;  ///< channels on either side
+    std::int32_t half = 2;  ///< channels on either side, at most `most_response_half`
     float scale = 1e-4F;    ///< alpha / size
     float beta = 0.75F;
     float k = 1;

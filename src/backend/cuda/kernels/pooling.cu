@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "vector.cuh"
 
 namespace layerledger::cuda::kernels {
@@ -191,54 +193,112 @@ __global__ void average_backward_kernel(const void* dy, Extent to, void* dx, Ext
     store<T>(dx, vector_index<T>(from, at.image, at.row, at.column, at.vector), result, accumulate);
 }
 
-// The sum of squares round channel c, as k + scale * sum.
+// base^-beta; AlexNet's beta of 3/4 without a logarithm.
+__device__ float response_power(float base, float beta) {
+    if (beta == 0.75F) {
+        const float root = rsqrtf(base);
+        return root * sqrtf(root);
+    }
+    return powf(base, -beta);
+}
+
+// The channels of one pixel as floats, from a vector's first channel less one vector to its last plus
+// one: what lies beyond the tensor is zero and adds nothing.
 template <class T>
-__device__ float response_base(const T* pixel, int channels, int c, const ResponseNorm& norm) {
+__device__ void load_neighbours(const void* data, std::int64_t index, int vector, int vectors,
+                                float (&values)[3 * Vector<T>::size]) {
+    constexpr int size = Vector<T>::size;
+#pragma unroll
+    for (int part = 0; part < 3; ++part) {
+        const int v = vector + part - 1;
+        const bool there = v >= 0 && v < vectors;
+        const Vector<T> loaded = there ? load<T>(data, index + part - 1) : Vector<T>{};
+#pragma unroll
+        for (int i = 0; i < size; ++i) {
+            values[part * size + i] = there ? loaded.get(i) : 0.0F;
+        }
+    }
+}
+
+// `half` is known to the compiler, so that the arrays stay in registers.
+template <int half, int count>
+__device__ float response_base(const float (&x)[count], int c, const ResponseNorm& norm) {
     float sum = 0;
-    const int last = min(channels - 1, c + norm.half);
-    for (int j = max(0, c - norm.half); j <= last; ++j) {
-        const auto value = static_cast<float>(pixel[j]);
-        sum += value * value;
+#pragma unroll
+    for (int j = -half; j <= half; ++j) {
+        sum += x[c + j] * x[c + j];
     }
     return norm.k + norm.scale * sum;
 }
 
-template <class T>
-__global__ void response_forward_kernel(const T* x, T* y, std::int64_t elements, int channels,
-                                        ResponseNorm norm) {
+template <class T, int half>
+__global__ void response_forward_kernel(const void* x, void* y, std::int64_t vectors,
+                                        int row_vectors, ResponseNorm norm) {
+    constexpr int size = Vector<T>::size;
     const std::int64_t index = global_index();
-    if (index < elements) {
-        const int c = static_cast<int>(index % channels);
-        const float base = response_base(x + (index - c), channels, c, norm);
-        y[index] = static_cast<T>(static_cast<float>(x[index]) * powf(base, -norm.beta));
+    if (index >= vectors) {
+        return;
     }
+    float values[3 * size];
+    load_neighbours<T>(x, index, static_cast<int>(index % row_vectors), row_vectors, values);
+    Vector<T> result;
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+        const float base = response_base<half>(values, size + i, norm);
+        result.set(i, values[size + i] * response_power(base, norm.beta));
+    }
+    store<T>(y, index, result);
 }
 
 // dx_c = dy_c base_c^-beta - 2 scale beta x_c * sum over neighbours j of dy_j x_j base_j^(-beta-1)
-template <class T>
-__global__ void response_backward_kernel(const T* x, const T* dy, T* dx, std::int64_t elements,
-                                         int channels, ResponseNorm norm, bool accumulate) {
+template <class T, int half>
+__global__ void response_backward_kernel(const void* x, const void* dy, void* dx,
+                                         std::int64_t vectors, int row_vectors, ResponseNorm norm,
+                                         bool accumulate) {
+    constexpr int size = Vector<T>::size;
     const std::int64_t index = global_index();
-    if (index >= elements) {
+    if (index >= vectors) {
         return;
     }
-    const int c = static_cast<int>(index % channels);
-    const T* pixel = x + (index - c);
-    const T* gradient = dy + (index - c);
-    float result = 0;
-    float sum = 0;
-    const int last = min(channels - 1, c + norm.half);
-    for (int j = max(0, c - norm.half); j <= last; ++j) {
-        const float base = response_base(pixel, channels, j, norm);
-        const float power = powf(base, -norm.beta);
-        const auto g = static_cast<float>(gradient[j]);
-        sum += g * static_cast<float>(pixel[j]) * power / base;
-        if (j == c) {
-            result = g * power;
+    const int vector = static_cast<int>(index % row_vectors);
+    float values[3 * size];
+    float gradients[3 * size];
+    load_neighbours<T>(x, index, vector, row_vectors, values);
+    load_neighbours<T>(dy, index, vector, row_vectors, gradients);
+    float shares[3 * size];  // dy_j x_j base_j^(-beta-1)
+    float own[size];         // dy_c base_c^-beta
+#pragma unroll
+    for (int j = 0; j < 3 * size; ++j) {
+        shares[j] = 0;
+        if (j >= size - half && j < 2 * size + half) {
+            const float base = response_base<half>(values, j, norm);
+            const float scaled = gradients[j] * response_power(base, norm.beta);
+            shares[j] = scaled * values[j] / base;
+            if (j >= size && j < 2 * size) {
+                own[j - size] = scaled;
+            }
         }
     }
-    result -= 2 * norm.scale * norm.beta * static_cast<float>(pixel[c]) * sum;
-    dx[index] = static_cast<T>(accumulate ? static_cast<float>(dx[index]) + result : result);
+    Vector<T> result;
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+        float sum = 0;
+#pragma unroll
+        for (int j = size + i - half; j <= size + i + half; ++j) {
+            sum += shares[j];
+        }
+        result.set(i, own[i] - 2 * norm.scale * norm.beta * values[size + i] * sum);
+    }
+    store<T>(dx, index, result, accumulate);
+}
+
+template <class Launch>
+void with_half(int half, const Launch& launch) {
+    switch (half) {
+        case 0: launch(std::integral_constant<int, 0>{}); break;
+        case 1: launch(std::integral_constant<int, 1>{}); break;
+        default: launch(std::integral_constant<int, most_response_half>{}); break;
+    }
 }
 
 }  // namespace
@@ -287,9 +347,11 @@ void response_norm_forward(Type type, const void* x, void* y, Extent extent, Res
                            cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
-        response_forward_kernel<T><<<blocks_for(extent.elements()), block_size, 0, stream>>>(
-            static_cast<const T*>(x), static_cast<T*>(y), extent.elements(),
-            static_cast<int>(extent.channels), norm);
+        const std::int64_t vectors = extent.elements() / Vector<T>::size;
+        with_half(norm.half, [&](auto half) {
+            response_forward_kernel<T, half()><<<blocks_for(vectors), block_size, 0, stream>>>(
+                x, y, vectors, static_cast<int>(extent.channels / Vector<T>::size), norm);
+        });
     });
 }
 
@@ -297,9 +359,12 @@ void response_norm_backward(Type type, const void* x, const void* dy, void* dx, 
                             ResponseNorm norm, bool accumulate, cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
-        response_backward_kernel<T><<<blocks_for(extent.elements()), block_size, 0, stream>>>(
-            static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dx),
-            extent.elements(), static_cast<int>(extent.channels), norm, accumulate);
+        const std::int64_t vectors = extent.elements() / Vector<T>::size;
+        with_half(norm.half, [&](auto half) {
+            response_backward_kernel<T, half()><<<blocks_for(vectors), block_size, 0, stream>>>(
+                x, dy, dx, vectors, static_cast<int>(extent.channels / Vector<T>::size), norm,
+                accumulate);
+        });
     });
 }
 
