@@ -25,12 +25,13 @@ cudnnMathType_t wanted_math(Precision precision) {
     return CUDNN_DEFAULT_MATH;
 }
 
-constexpr std::array forward_names{"implicit_gemm", "implicit_precomp_gemm", "gemm", "direct", "fft",
-                                   "fft_tiling", "winograd", "winograd_nonfused"};
-constexpr std::array data_names{"algo_0", "algo_1", "fft", "fft_tiling", "winograd",
-                                "winograd_nonfused"};
-constexpr std::array weights_names{"algo_0", "algo_1", "fft", "algo_3", "winograd",
-                                   "winograd_nonfused", "fft_tiling"};
+constexpr std::array forward_names{
+    "implicit_gemm", "implicit_precomp_gemm", "gemm", "direct", "fft", "fft_tiling",
+    "winograd",      "winograd_nonfused"};
+constexpr std::array data_names{"algo_0",     "algo_1",   "fft",
+                                "fft_tiling", "winograd", "winograd_nonfused"};
+constexpr std::array weights_names{
+    "algo_0", "algo_1", "fft", "algo_3", "winograd", "winograd_nonfused", "fft_tiling"};
 
 template <std::size_t count>
 const char* name_in(const std::array<const char*, count>& names, int algorithm) {
@@ -48,27 +49,29 @@ ConvolutionDescriptors::ConvolutionDescriptors(const Gpu& gpu, const Convolution
     LL_CUDNN(cudnnCreateTensorDescriptor(&x_));
     LL_CUDNN(cudnnCreateTensorDescriptor(&y_));
     LL_CUDNN(cudnnCreateFilterDescriptor(&w_));
-    LL_CUDNN(cudnnCreateConvolutionDescriptor(&convolution_));
     const auto describe = [type](cudnnTensorDescriptor_t tensor, const kernels::Extent& e) {
         LL_CUDNN(cudnnSetTensor4dDescriptor(tensor, CUDNN_TENSOR_NHWC, type, extent(e.images),
-                                            extent(e.channels), extent(e.height),
-                                            extent(e.width)));
+                                            extent(e.channels), extent(e.height), extent(e.width)));
     };
     describe(x_, shape.x);
     describe(y_, shape.y);
     LL_CUDNN(cudnnSetFilter4dDescriptor(w_, type, CUDNN_TENSOR_NHWC, extent(shape.y.channels),
                                         extent(shape.x.channels / shape.groups),
                                         extent(shape.kernel), extent(shape.kernel)));
-    LL_CUDNN(cudnnSetConvolution2dDescriptor(convolution_, extent(shape.padding),
-                                             extent(shape.padding), extent(shape.stride),
-                                             extent(shape.stride), 1, 1, CUDNN_CROSS_CORRELATION,
-                                             CUDNN_DATA_FLOAT));
-    LL_CUDNN(cudnnSetConvolutionGroupCount(convolution_, extent(shape.groups)));
-    LL_CUDNN(cudnnSetConvolutionMathType(convolution_, wanted_math(shape.precision)));
+    for (cudnnConvolutionDescriptor_t& convolution : convolutions_) {
+        LL_CUDNN(cudnnCreateConvolutionDescriptor(&convolution));
+        LL_CUDNN(cudnnSetConvolution2dDescriptor(
+            convolution, extent(shape.padding), extent(shape.padding), extent(shape.stride),
+            extent(shape.stride), 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
+        LL_CUDNN(cudnnSetConvolutionGroupCount(convolution, extent(shape.groups)));
+        LL_CUDNN(cudnnSetConvolutionMathType(convolution, wanted_math(shape.precision)));
+    }
 }
 
 ConvolutionDescriptors::~ConvolutionDescriptors() {
-    static_cast<void>(cudnnDestroyConvolutionDescriptor(convolution_));
+    for (cudnnConvolutionDescriptor_t convolution : convolutions_) {
+        static_cast<void>(cudnnDestroyConvolutionDescriptor(convolution));
+    }
     static_cast<void>(cudnnDestroyFilterDescriptor(w_));
     static_cast<void>(cudnnDestroyTensorDescriptor(y_));
     static_cast<void>(cudnnDestroyTensorDescriptor(x_));
@@ -81,16 +84,16 @@ template <class Trial>
 ConvolutionChoice best_of(const std::vector<Trial>& trials, Precision precision,
                           bool deterministic) {
     for (const Trial& trial : trials) {
-        const bool allowed =
-            trial.status == CUDNN_STATUS_SUCCESS && trial.memory <= most_workspace_bytes &&
-            (!deterministic || trial.determinism == CUDNN_DETERMINISTIC) &&
-            (precision != Precision::fp32 || trial.mathType == CUDNN_FMA_MATH ||
-             trial.mathType == CUDNN_DEFAULT_MATH);
+        const bool allowed = trial.status == CUDNN_STATUS_SUCCESS &&
+                             trial.memory <= most_workspace_bytes &&
+                             (!deterministic || trial.determinism == CUDNN_DETERMINISTIC) &&
+                             (precision != Precision::fp32 || trial.mathType == CUDNN_FMA_MATH ||
+                              trial.mathType == CUDNN_DEFAULT_MATH);
         if (allowed) {
-            return {static_cast<int>(trial.algo),
-                    static_cast<int>(precision == Precision::fp32 ? CUDNN_FMA_MATH
-                                                                  : trial.mathType),
-                    trial.memory};
+            return {
+                static_cast<int>(trial.algo),
+                static_cast<int>(precision == Precision::fp32 ? CUDNN_FMA_MATH : trial.mathType),
+                trial.memory};
         }
     }
     return {};
@@ -133,21 +136,21 @@ ConvolutionChoice ConvolutionDescriptors::find(Direction direction) const {
         case Direction::forward:
             trials_of(cudnnConvolutionFwdAlgoPerf_t{}, [&](auto* trials) {
                 return cudnnFindConvolutionForwardAlgorithmEx(
-                    gpu_.cudnn(), x_, x.data(), w_, w.data(), convolution_, y_, y.data(),
+                    gpu_.cudnn(), x_, x.data(), w_, w.data(), convolution(direction), y_, y.data(),
                     most_trials, &found, trials, workspace.data(), workspace.bytes());
             });
             break;
         case Direction::data:
             trials_of(cudnnConvolutionBwdDataAlgoPerf_t{}, [&](auto* trials) {
                 return cudnnFindConvolutionBackwardDataAlgorithmEx(
-                    gpu_.cudnn(), w_, w.data(), y_, y.data(), convolution_, x_, x.data(),
+                    gpu_.cudnn(), w_, w.data(), y_, y.data(), convolution(direction), x_, x.data(),
                     most_trials, &found, trials, workspace.data(), workspace.bytes());
             });
             break;
         case Direction::weights:
             trials_of(cudnnConvolutionBwdFilterAlgoPerf_t{}, [&](auto* trials) {
                 return cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                    gpu_.cudnn(), x_, x.data(), y_, y.data(), convolution_, w_, w.data(),
+                    gpu_.cudnn(), x_, x.data(), y_, y.data(), convolution(direction), w_, w.data(),
                     most_trials, &found, trials, workspace.data(), workspace.bytes());
             });
             break;
@@ -162,6 +165,8 @@ ConvolutionChoice ConvolutionDescriptors::find(Direction direction) const {
 
 void ConvolutionDescriptors::choose(Direction direction, const ConvolutionChoice& choice) {
     choices_[static_cast<std::size_t>(direction)] = choice;
+    LL_CUDNN(cudnnSetConvolutionMathType(convolution(direction),
+                                         static_cast<cudnnMathType_t>(choice.math)));
 }
 
 std::string ConvolutionDescriptors::name(Direction direction) const {
@@ -183,17 +188,12 @@ std::size_t ConvolutionDescriptors::workspace_bytes() const noexcept {
     return most;
 }
 
-void ConvolutionDescriptors::set_math(const ConvolutionChoice& choice) const {
-    LL_CUDNN(cudnnSetConvolutionMathType(convolution_, static_cast<cudnnMathType_t>(choice.math)));
-}
-
-void ConvolutionDescriptors::forward(const void* x, const void* w, void* y,
-                                     void* workspace) const {
+void ConvolutionDescriptors::forward(const void* x, const void* w, void* y, void* workspace) const {
     const ConvolutionChoice& chosen = choice(Direction::forward);
     const float one = 1;
     const float zero = 0;
-    set_math(chosen);
-    LL_CUDNN(cudnnConvolutionForward(gpu_.cudnn(), &one, x_, x, w_, w, convolution_,
+    LL_CUDNN(cudnnConvolutionForward(gpu_.cudnn(), &one, x_, x, w_, w,
+                                     convolution(Direction::forward),
                                      static_cast<cudnnConvolutionFwdAlgo_t>(chosen.algorithm),
                                      workspace, chosen.workspace_bytes, &zero, y_, y));
 }
@@ -203,9 +203,8 @@ void ConvolutionDescriptors::backward_data(const void* w, const void* dy, void* 
     const ConvolutionChoice& chosen = choice(Direction::data);
     const float one = 1;
     const float beta = accumulate ? 1 : 0;
-    set_math(chosen);
     LL_CUDNN(cudnnConvolutionBackwardData(
-        gpu_.cudnn(), &one, w_, w, y_, dy, convolution_,
+        gpu_.cudnn(), &one, w_, w, y_, dy, convolution(Direction::data),
         static_cast<cudnnConvolutionBwdDataAlgo_t>(chosen.algorithm), workspace,
         chosen.workspace_bytes, &beta, x_, dx));
 }
@@ -215,9 +214,8 @@ void ConvolutionDescriptors::backward_weights(const void* x, const void* dy, voi
     const ConvolutionChoice& chosen = choice(Direction::weights);
     const float one = 1;
     const float zero = 0;
-    set_math(chosen);
     LL_CUDNN(cudnnConvolutionBackwardFilter(
-        gpu_.cudnn(), &one, x_, x, y_, dy, convolution_,
+        gpu_.cudnn(), &one, x_, x, y_, dy, convolution(Direction::weights),
         static_cast<cudnnConvolutionBwdFilterAlgo_t>(chosen.algorithm), workspace,
         chosen.workspace_bytes, &zero, w_, dw));
 }

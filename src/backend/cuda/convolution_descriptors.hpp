@@ -53,7 +53,9 @@ public:
     void backward_weights(const void* x, const void* dy, void* dw, void* workspace) const;
 
 private:
-    void set_math(const ConvolutionChoice& choice) const;
+    [[nodiscard]] cudnnConvolutionDescriptor_t convolution(Direction direction) const noexcept {
+        return convolutions_[static_cast<std::size_t>(direction)];
+    }
     [[nodiscard]] const ConvolutionChoice& choice(Direction direction) const noexcept {
         return choices_[static_cast<std::size_t>(direction)];
     }
@@ -63,7 +65,8 @@ private:
     cudnnTensorDescriptor_t x_ = nullptr;
     cudnnTensorDescriptor_t y_ = nullptr;
     cudnnFilterDescriptor_t w_ = nullptr;
-    cudnnConvolutionDescriptor_t convolution_ = nullptr;
+    // One for each direction: a descriptor that changes between calls would be prepared anew.
+    cudnnConvolutionDescriptor_t convolutions_[3] = {};
     ConvolutionChoice choices_[3];
 };
 

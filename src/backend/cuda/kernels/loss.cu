@@ -31,17 +31,18 @@ __global__ void loss_forward_kernel(const T* logits, int classes, std::int64_t s
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffU, largest, distance));
         rank += __shfl_xor_sync(0xffffffffU, rank, distance);
     }
-    float sum = 0;
+    // In double, because a small loss is the logarithm of a number near one.
+    double sum = 0;
     for (int c = lane; c < classes; c += warp) {
-        sum += expf(static_cast<float>(scores[c]) - largest);
+        sum += static_cast<double>(expf(static_cast<float>(scores[c]) - largest));
     }
     for (int distance = warp / 2; distance > 0; distance /= 2) {
         sum += __shfl_xor_sync(0xffffffffU, sum, distance);
     }
     if (lane == 0) {
-        const float log_sum = largest + logf(sum);
-        arrays.log_sums[image] = log_sum;
-        arrays.losses[image] = log_sum - own;
+        const double log_sum = static_cast<double>(largest) + log(sum);
+        arrays.log_sums[image] = static_cast<float>(log_sum);
+        arrays.losses[image] = static_cast<float>(log_sum - static_cast<double>(own));
         arrays.ranks[image] = rank;
     }
 }
@@ -63,7 +64,8 @@ __global__ void loss_backward_kernel(const T* logits, T* gradient, int classes, 
             value -= share;
         }
     }
-    gradient[index] = static_cast<T>(accumulate ? static_cast<float>(gradient[index]) + value : value);
+    gradient[index] =
+        static_cast<T>(accumulate ? static_cast<float>(gradient[index]) + value : value);
 }
 
 __global__ void loss_sums_kernel(LossArrays arrays, std::int64_t valid, std::int64_t topk,
