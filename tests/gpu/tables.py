@@ -17,14 +17,24 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 
-# Images a second that an H100 cannot exceed: the larger time of FLOPs at 798 TFLOP/s in bf16 (400 in
-# tf32) and the activations' bytes at 3.0 TB/s, every operation reading and writing its own.
+# Images a second that a GPU cannot exceed: the larger time of FLOPs (at 798 TFLOP/s in bf16, 400 in
+# tf32) and the activations' bytes (H100: 3.0 TB/s, H200: 4.3), every operation reading and writing
+# its own.
 FLOORS = {
-    "bf16": {"alexnet": 135e3, "vgg11": 12.7e3, "googlenet": 20.7e3, "googlenet-bn": 17.9e3,
-             "resnet50": 6.3e3},
-    "tf32": {"alexnet": 79e3, "vgg11": 6.5e3, "googlenet": 10.4e3, "googlenet-bn": 9.0e3,
-             "resnet50": 3.1e3},
+    "H100": {
+        "bf16": {"alexnet": 135e3, "vgg11": 12.7e3, "googlenet": 20.7e3, "googlenet-bn": 17.9e3,
+                 "resnet50": 6.3e3},
+        "tf32": {"alexnet": 79e3, "vgg11": 6.5e3, "googlenet": 10.4e3, "googlenet-bn": 9.0e3,
+                 "resnet50": 3.1e3},
+    },
+    "H200": {
+        "bf16": {"alexnet": 193e3, "vgg11": 17.5e3, "googlenet": 30e3, "googlenet-bn": 26e3,
+                 "resnet50": 9.0e3},
+        "tf32": {"alexnet": 97e3, "vgg11": 8.8e3, "googlenet": 14.9e3, "googlenet-bn": 12.9e3,
+                 "resnet50": 4.4e3},
+    },
 }
+PRECISIONS = ("bf16", "tf32")
 BATCH = {"alexnet": 128, "vgg11": 64, "googlenet": 128, "googlenet-bn": 128, "resnet50": 256}
 
 
@@ -115,7 +125,8 @@ def speed(out, device):
     def rate_of(case):
         return others.get(case, {}).get("images_per_s")
 
-    for precision, floors in FLOORS.items():
+    known = next((floors for gpu, floors in FLOORS.items() if gpu in device), {})
+    for precision in PRECISIONS:
         for network, batch in BATCH.items():
             mine = run(out, f"speed-{network}-{precision}")
             case = f"{network}:{batch}:{precision}"
@@ -128,7 +139,7 @@ def speed(out, device):
                 "torch_parameters": others.get(case, {}).get("parameters"),
                 "torch_eager": eager, "torch_compiled": rate_of(f"{case}:compile"),
                 "ratio": rate / eager if rate and eager else None,
-                "floor": floors[network] if "H100" in device else None})
+                "floor": known.get(precision, {}).get(network)})
     return rows
 
 
