@@ -9,6 +9,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/comm/mpi_session.hpp"
+#include "layerledger/comm/rank_map.hpp"
 
 namespace layerledger {
 namespace {
@@ -27,7 +28,7 @@ namespace {
         // The connections are gone: better said twice than never.
     }
     if (is_first) {
-        log::error(text("rank ", world.rank(), ": ", one_line(what)));
+        log::error(text("rank ", world.rank(), " on ", node_name(), ": ", one_line(what)));
     }
     abort_job(code);
 }

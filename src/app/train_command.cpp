@@ -15,6 +15,7 @@
 #include "checkpointing.hpp"
 #include "describe_run.hpp"
 #include "experiment_runner.hpp"
+#include "fault.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
@@ -226,6 +227,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         write_lists(job.images, description.labels, path);
         open_displays(displays, job);
     });
+    const std::vector<std::string> nodes = nodes_of_ranks(world);
     RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,
                          job.experiment.output.commit_seconds, writer.get(), displays.progress);
     TrainingBreaks breaks(
@@ -236,18 +238,20 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     try {
         outcome = run(*trainer, recorder, breaks, world);
         world.set_deadline(setup_deadline);  // what is left, rank 0 does while the others wait
-    } catch (const AgreedError&) {
+    } catch (const AgreedError& error) {
         if (writer) {
             end_failed(writer.get(), job, description.labels, path);
         }
-        throw;
-    } catch (...) {
+        throw with_place(error, trainer->place(), *job.network, world);
+    } catch (const std::exception& failure) {
+        const Error error = explained(failure, trainer->place(), *job.network, world, nodes,
+                                      job.experiment.sync.timeout_seconds);
         // Rank 0 may know nothing of it.
         end_failed(writer.get(), job, description.labels, path);
         // The job is about to end, and a bucket may still be on its way, in the trainer's memory.
         static_cast<void>(trainer.release());
         static_cast<void>(collective.release());
-        throw;
+        throw error;
     }
     bool complete = true;
     if (writer) {

@@ -42,7 +42,7 @@ void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std
         }
         const std::chrono::nanoseconds waited = std::chrono::steady_clock::now() - begun;
         if (waited > deadline) {
-            throw Error(
+            throw DeadlineError(
                 ExitCode::internal,
                 text("waited ", duration_text(std::chrono::duration<double>(waited).count()),
                      " for ", what,
@@ -367,6 +367,44 @@ bool Communicator::take_last_word() const {
         }
     }
     return true;
+}
+
+std::vector<int> Communicator::call_roll(std::chrono::nanoseconds patience) const {
+    constexpr int tag = 73;
+    constexpr int listeners = 4;  // some of them may be lost themselves
+    if (!handle_) {
+        return {};
+    }
+    for (int peer = 0; peer < std::min(size_, listeners); ++peer) {
+        if (peer != rank_) {
+            MPI_Request request = MPI_REQUEST_NULL;
+            LL_MPI(MPI_Isend(nullptr, 0, MPI_BYTE, peer, tag, handle_->comm, &request));
+            LL_MPI(MPI_Request_free(&request));
+        }
+    }
+    std::vector<bool> is_present(static_cast<std::size_t>(size_), rank_ >= listeners);
+    is_present[static_cast<std::size_t>(rank_)] = true;
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < end) {
+        int is_here = 0;
+        MPI_Status from{};
+        LL_MPI(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_->comm, &is_here, &from));
+        if (is_here == 0) {
+            std::this_thread::sleep_for(5ms);
+            continue;
+        }
+        MPI_Request request = MPI_REQUEST_NULL;
+        LL_MPI(MPI_Irecv(nullptr, 0, MPI_BYTE, from.MPI_SOURCE, tag, handle_->comm, &request));
+        wait_for(request, patience, "a word that has come");
+        is_present[static_cast<std::size_t>(from.MPI_SOURCE)] = true;
+    }
+    std::vector<int> missing;
+    for (int peer = 0; peer < size_; ++peer) {
+        if (!is_present[static_cast<std::size_t>(peer)]) {
+            missing.push_back(peer);
+        }
+    }
+    return missing;
 }
 
 Communicator::ClockOffset Communicator::measure_clock_offset(int rounds) const {

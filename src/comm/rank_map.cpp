@@ -18,17 +18,6 @@
 namespace layerledger {
 namespace {
 
-std::string host_name() {
-    // Several Slurm nodes may share one kernel and one host name; Slurm's own name tells them
-    // apart.
-    if (const char* node = std::getenv("SLURMD_NODENAME"); node != nullptr && *node != '\0') {
-        return node;
-    }
-    std::array<char, 256> name{};
-    gethostname(name.data(), name.size() - 1);
-    return name.data();
-}
-
 std::string affinity_mask() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -103,10 +92,19 @@ int fair_cores(const std::vector<std::string>& masks, std::size_t self) {
 
 }  // namespace
 
+std::string node_name() {
+    if (const char* node = std::getenv("SLURMD_NODENAME"); node != nullptr && *node != '\0') {
+        return node;
+    }
+    std::array<char, 256> name{};
+    gethostname(name.data(), name.size() - 1);
+    return name.data();
+}
+
 RankMap map_rank(const Communicator& world) {
     const Communicator node = world.node();
     RankMap map;
-    map.host = host_name();
+    map.host = node_name();
     map.local_rank = node.rank();
     map.local_size = node.size();
     map.memory_bytes = available_bytes() / static_cast<std::size_t>(node.size());

@@ -60,6 +60,8 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
     const double begun_us = raw_clock_us();
     bool go_on = true;
     while (go_on && !is_done()) {
+        whereabouts_.enter(done_);
+        whereabouts_.enter(Doing::rest);
         {
             const auto measuring = recorder_.begin_iteration(done_, options_.profile.at(done_));
             report(recorder_.take_closed(), observer);
@@ -140,6 +142,9 @@ void Trainer::iterate(std::int64_t iteration) {
     bool all_went_well = false;
     {
         const auto joining = recorder_.join();
+        if (!failure) {  // else its place is where it failed
+            whereabouts_.enter(Doing::gradients);
+        }
         all_went_well = synchronizer_.join();
     }
     if (!all_went_well) {
@@ -152,12 +157,14 @@ void Trainer::iterate(std::int64_t iteration) {
     double learning_rate = 0;
     for (const Layer& layer : network_.layers()) {
         const auto computing = recorder_.layer(layer.id, Phase::update);
+        whereabouts_.enter(Doing::update, layer.id);
         if (layer.id.index() == 0) {  // the update's work too, and the same for all layers
             learning_rate = options_.learning_rate.at(iteration);
         }
         optimizer_.update(layer.id, learning_rate);
     }
     {
+        whereabouts_.enter(Doing::rest);
         const auto copying = recorder_.activity(Activity::memcpy_d2h);
         ops_->send_metrics(metric_slot(iteration));
     }
@@ -167,6 +174,7 @@ void Trainer::load_batch() {
     const HostBatch* batch = nullptr;
     {
         const auto waiting = recorder_.activity(Activity::input_wait);
+        whereabouts_.enter(Doing::input);
         batch = &source_.next();
     }
     const auto copying = recorder_.activity(Activity::memcpy_h2d);
@@ -177,11 +185,13 @@ void Trainer::compute_gradients() {
     const std::span<const Layer> layers = network_.layers();
     for (const Layer& layer : layers) {
         const auto computing = recorder_.layer(layer.id, Phase::forward);
+        whereabouts_.enter(Doing::forward, layer.id);
         ops_->forward(layer.id, Mode::training);
     }
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
         {
             const auto computing = recorder_.layer(layer->id, Phase::backward);
+            whereabouts_.enter(Doing::backward, layer->id);
             ops_->backward(layer->id);
         }
         synchronizer_.gradients_ready(layer->id);

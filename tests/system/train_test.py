@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -247,6 +248,7 @@ class WrongInput(TrainTest):
         complaints = [line for line in result.stderr.splitlines() if "error: " in line]
         self.assertEqual(len(complaints), 1, result.stderr)
         self.assertIn("0.jpg", complaints[0])
+        self.assertRegex(complaints[0], r"rank \d on \S+ in iteration \d+, waiting for input")
         self.assert_nothing_but_the_log()
         victim.unlink()
         self.assert_trained(self.on_images(train__epochs=1, train__iterations=0,
@@ -347,7 +349,10 @@ class Kill(TrainTest):
             time.sleep(0.05)
         stopped = self.ranks_of(job.pid)
         self.assertEqual(len(stopped), 3)
-        os.kill(sorted(stopped)[victim], signal.SIGSTOP)
+        environment = {pid: pathlib.Path(f"/proc/{pid}/environ").read_text() for pid in stopped}
+        pid = next(pid for pid in stopped
+                   if f"\0OMPI_COMM_WORLD_RANK={victim}\0" in environment[pid])
+        os.kill(pid, signal.SIGSTOP)
         # The launcher ends with the job; a sum that had begun is given twice the deadline.
         _, errors = job.communicate(timeout=40)
         self.assertEqual(job.returncode, INTERNAL, errors)
@@ -355,6 +360,9 @@ class Kill(TrainTest):
                       if line.startswith("layerledger") and "error: " in line]
         self.assertEqual(len(complaints), 1, errors)
         self.assertRegex(complaints[0], "waited|did not end")
+        self.assertRegex(complaints[0], r"rank \d on \S+: in iteration \d+, ")
+        heard = complaints[0].partition("nothing was heard of ")[2]
+        self.assertIn(f"rank {victim} on {socket.gethostname()}", heard)
         wait_for_the_end(stopped)
         with h5py.File(self.run_file, "r") as run:
             self.assertGreaterEqual(run.attrs["committed_iterations"], 20)

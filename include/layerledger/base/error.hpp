@@ -58,4 +58,10 @@ private:
     Place place_;
 };
 
+/// A wait for other ranks that came to its deadline.
+class DeadlineError : public Error {
+public:
+    using Error::Error;
+};
+
 }  // namespace layerledger

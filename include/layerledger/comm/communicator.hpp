@@ -114,6 +114,11 @@ public:
     /// which is to say why the job ends. Does not wait for anyone.
     [[nodiscard]] bool take_last_word() const;
 
+    /// For ranks whose wait came to its deadline, not collective: says that this one is alive, and
+    /// hears for `patience` who else is. The first four ranks learn who was not heard of; the
+    /// others nothing.
+    [[nodiscard]] std::vector<int> call_roll(std::chrono::nanoseconds patience) const;
+
     /// Rank 0 is behind this rank's steady clock by `offset_ns` at most `bound_ns` off; found by
     /// ping-pong, the fastest of `rounds` exchanges (half its round trip is the bound).
     struct ClockOffset {

@@ -19,6 +19,9 @@ struct RankMap {
         0;  ///< available on this node (and in its cgroup), divided by local_size
 };
 
+/// This node's name: Slurm's where it has one, since several of its nodes may share one host name.
+[[nodiscard]] std::string node_name();
+
 /// Collective.
 [[nodiscard]] RankMap map_rank(const Communicator& world);
 

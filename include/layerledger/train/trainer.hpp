@@ -19,6 +19,7 @@
 #include "layerledger/train/learning_rate.hpp"
 #include "layerledger/train/optimizer.hpp"
 #include "layerledger/train/profile_plan.hpp"
+#include "layerledger/train/whereabouts.hpp"
 
 namespace layerledger {
 
@@ -96,6 +97,8 @@ public:
     }
     [[nodiscard]] const Extents& extents() const noexcept { return extents_; }
     [[nodiscard]] const Recorder& recorder() const noexcept { return recorder_; }
+    /// What `run` is at, or was when it threw.
+    [[nodiscard]] Whereabouts::Place place() const noexcept { return whereabouts_.place(); }
 
     /// Of this rank's iterations; empty unless the plan asked for the check and it ran long enough.
     [[nodiscard]] std::optional<Overhead> overhead() const;
@@ -134,6 +137,7 @@ private:
     GradientSynchronizer synchronizer_;
     Optimizer optimizer_;
 
+    Whereabouts whereabouts_;
     std::int64_t done_ = 0;
     std::vector<CheckedIteration> checked_;
     WallClock wall_clock_;

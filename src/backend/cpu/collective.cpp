@@ -98,10 +98,11 @@ public:
             if (!shared_->changed.wait_for(lock, 2 * shared_->deadline, [&] {
                     return done() || shared_->queue.size() < left;
                 })) {
-                throw Error(ExitCode::internal,
-                            text(named(shared_->queue.front()),
-                                 " began and did not end (a rank or its node was lost on the way) "
-                                 "look at the log of the other ranks"));
+                throw DeadlineError(
+                    ExitCode::internal,
+                    text(named(shared_->queue.front()),
+                         " began and did not end (a rank or its node was lost on the way) "
+                         "look at the log of the other ranks"));
             }
         }
         if (shared_->failure != nullptr) {

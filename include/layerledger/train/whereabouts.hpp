@@ -1,0 +1,46 @@
+// What the training thread is doing, for messages: one relaxed store where something begins.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "layerledger/base/ids.hpp"
+
+namespace layerledger {
+
+enum class Doing : std::uint8_t { starting, input, forward, backward, gradients, update, rest };
+
+/// Written by one thread, read by any.
+class Whereabouts {
+public:
+    struct Place {
+        std::int64_t iteration = 0;
+        Doing doing = Doing::starting;
+        std::int32_t layer = 0;  ///< of forward, backward and update
+    };
+
+    void enter(std::int64_t iteration) noexcept {
+        iteration_ = static_cast<std::uint64_t>(iteration) << iteration_shift;
+    }
+    void enter(Doing doing, LayerId layer = LayerId{0}) noexcept {
+        now_.store(iteration_ | (static_cast<std::uint64_t>(doing) << doing_shift) |
+                       static_cast<std::uint16_t>(layer.value),
+                   std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] Place place() const noexcept {
+        const std::uint64_t now = now_.load(std::memory_order_relaxed);
+        return {static_cast<std::int64_t>(now >> iteration_shift),
+                static_cast<Doing>((now >> doing_shift) & 0xFFU),
+                static_cast<std::int32_t>(now & 0xFFFFU)};
+    }
+
+private:
+    static constexpr unsigned doing_shift = 16;
+    static constexpr unsigned iteration_shift = 24;
+
+    std::uint64_t iteration_ = 0;
+    std::atomic<std::uint64_t> now_{0};  // iteration, what, layer
+};
+
+}  // namespace layerledger
