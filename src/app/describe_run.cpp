@@ -95,8 +95,8 @@ std::vector<BucketDescription> describe_buckets(const Network& network,
 }
 
 std::vector<RankDescription> describe_ranks(const Communicator& world, const RankMap& rank,
-                                            const DeviceInfo& device,
-                                            Communicator::ClockOffset clock, double needed_bytes) {
+                                            const DeviceInfo& device, const ClockReading& clock,
+                                            double needed_bytes) {
     const std::vector<std::string> hosts = world.gather(rank.host);
     const std::vector<std::string> names = world.gather(device.name);
     const std::vector<std::string> uuids = world.gather(device.uuid);
@@ -131,7 +131,7 @@ bool share_a_gpu(const std::vector<RankDescription>& ranks) {
 RunDescription describe_run(const Experiment& experiment, const Network& network, Trainer& trainer,
                             const TrainerOptions& options, const Backend& backend,
                             const std::string& collective, const RankMap& rank,
-                            const Communicator& world, Communicator::ClockOffset clock,
+                            const Communicator& world, const ClockReading& clock,
                             const std::string& command_line, bool validates) {
     RunDescription run;
     run.title = experiment.experiment.name;

@@ -19,7 +19,7 @@ namespace layerledger {
                                           Trainer& trainer, const TrainerOptions& options,
                                           const Backend& backend, const std::string& collective,
                                           const RankMap& rank, const Communicator& world,
-                                          Communicator::ClockOffset clock,
+                                          const ClockReading& clock,
                                           const std::string& command_line, bool validates);
 
 /// What the description says of the images, whose lists go beside the run file at `path`.

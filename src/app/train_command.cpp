@@ -13,6 +13,7 @@
 
 #include "beginning.hpp"
 #include "checkpointing.hpp"
+#include "clock_readings.hpp"
 #include "describe_run.hpp"
 #include "experiment_runner.hpp"
 #include "fault.hpp"
@@ -207,14 +208,14 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
                                             *job.source, job.options);
     });
     go_on_from(beginning, *trainer, world);
-    const Communicator::ClockOffset clock = world.measure_clock_offset();
-    RunDescription description =
-        describe_run(job.experiment, *job.network, *trainer, job.options, *job.backend,
-                     collective->name(), job.rank, world, clock, command_line, validates(job));
+    ClockReadings clocks(world, beginning.iteration);
+    RunDescription description = describe_run(
+        job.experiment, *job.network, *trainer, job.options, *job.backend, collective->name(),
+        job.rank, world, clocks.map().readings().front(), command_line, validates(job));
     description.staging = job.staging;
     describe_images(description, job.images, path);
     const RecordLayout layout(description.extents());
-    Gather gather(world, layout, table_digest(*job.network, description), clock.offset_ns);
+    Gather gather(world, layout, table_digest(*job.network, description), clocks.map());
 
     world.set_deadline(std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
@@ -227,12 +228,16 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         write_lists(job.images, description.labels, path);
         open_displays(displays, job);
     });
+    if (writer) {
+        clocks.record_in(*writer);
+    }
     const std::vector<std::string> nodes = nodes_of_ranks(world);
     RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,
                          job.experiment.output.commit_seconds, writer.get(), displays.progress);
     TrainingBreaks breaks(
-        {world, *job.network, job.options, *job.source, *trainer, recorder, writer.get()},
-        job.experiment.train, validation, checkpoint_folder(job.experiment, path),
+        {world, *job.network, job.options, *job.source, *trainer, recorder, clocks, writer.get()},
+        job.experiment.train, job.experiment.profile.clock_every, validation,
+        checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
     Outcome outcome;
     try {

@@ -29,10 +29,11 @@ double seconds_since(Clock::time_point begun) {
 }  // namespace
 
 TrainingBreaks::TrainingBreaks(const Parts& parts, const TrainSettings& settings,
-                               ValidationSources validation_sources, CheckpointFolder folder,
-                               Checkpoint checkpoint)
+                               std::int64_t clock_every, ValidationSources validation_sources,
+                               CheckpointFolder folder, Checkpoint checkpoint)
     : parts_(parts),
       settings_(settings),
+      clock_every_(clock_every),
       validation_sources_(std::move(validation_sources)),
       folder_(std::move(folder)),
       checkpoint_(std::move(checkpoint)),
@@ -52,12 +53,17 @@ bool TrainingBreaks::is_checkpoint_due(std::int64_t iterations_done) const {
     return settings_.checkpoint_every > 0 && iterations_done % settings_.checkpoint_every == 0;
 }
 
+bool TrainingBreaks::is_clock_due(std::int64_t iterations_done) const {
+    return clock_every_ > 0 && iterations_done % clock_every_ == 0 && parts_.world.size() > 1;
+}
+
 bool TrainingBreaks::is_due(std::int64_t iterations_done) {
     is_stopped_ = question_.has_value() && someone_asks_to_stop(iterations_done);
     if (!is_stopped_ && iterations_done >= next_asked_) {
         ask(iterations_done);
     }
-    return is_stopped_ || is_validation_due(iterations_done) || is_checkpoint_due(iterations_done);
+    return is_stopped_ || is_validation_due(iterations_done) ||
+           is_checkpoint_due(iterations_done) || is_clock_due(iterations_done);
 }
 
 /// One number does both: the largest interval that a rank proposes, or `stop`, which is larger. The
@@ -82,6 +88,9 @@ bool TrainingBreaks::someone_asks_to_stop(std::int64_t iterations_done) {
 }
 
 bool TrainingBreaks::take(std::int64_t iterations_done) {
+    if (is_stopped_ || is_clock_due(iterations_done)) {
+        parts_.clocks.read(iterations_done);
+    }
     parts_.recorder.flush();
     if (is_validation_due(iterations_done)) {
         try_to_validate();
@@ -94,6 +103,7 @@ bool TrainingBreaks::take(std::int64_t iterations_done) {
 
 void TrainingBreaks::take_last() {
     const std::int64_t done = parts_.trainer.iterations_done();
+    parts_.clocks.read(done);
     parts_.recorder.flush();
     // First: where the validation fails or is cut off, the next start has to repeat only that.
     if (settings_.checkpoint_every > 0 && last_checkpoint_ != done) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "clock_readings.hpp"
 #include "layerledger/comm/communicator.hpp"
 #include "layerledger/config/experiment.hpp"
 #include "layerledger/data/batch_source.hpp"
@@ -29,14 +30,16 @@ public:
         BatchSource& source;
         Trainer& trainer;
         RunRecorder& recorder;
+        ClockReadings& clocks;
         RunWriter* writer;  ///< on rank 0 only
     };
     /// Makes the source of one pass over the validation images; empty where there are none.
     using ValidationSources = std::function<std::unique_ptr<ValidationSource>()>;
 
-    /// `checkpoint` has everything but numbers, which every checkpoint brings anew, and the images
-    /// that were skipped before this start. Collective.
-    TrainingBreaks(const Parts& parts, const TrainSettings& settings,
+    /// `clock_every` is in iterations, 0: only at the end. `checkpoint` has everything but numbers,
+    /// which every checkpoint brings anew, and the images that were skipped before this start.
+    /// Collective.
+    TrainingBreaks(const Parts& parts, const TrainSettings& settings, std::int64_t clock_every,
                    ValidationSources validation_sources, CheckpointFolder folder,
                    Checkpoint checkpoint);
 
@@ -62,6 +65,7 @@ public:
 private:
     [[nodiscard]] bool is_validation_due(std::int64_t iterations_done) const;
     [[nodiscard]] bool is_checkpoint_due(std::int64_t iterations_done) const;
+    [[nodiscard]] bool is_clock_due(std::int64_t iterations_done) const;
     void ask(std::int64_t iterations_done);
     [[nodiscard]] bool someone_asks_to_stop(std::int64_t iterations_done);
     /// After the last iteration a failure does not take back the training: it is kept for later.
@@ -71,6 +75,7 @@ private:
 
     Parts parts_;
     TrainSettings settings_;
+    std::int64_t clock_every_;
     ValidationSources validation_sources_;
     CheckpointFolder folder_;
     Checkpoint checkpoint_;

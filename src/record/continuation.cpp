@@ -85,6 +85,7 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
 
     earlier.validations = up_to(read_validations(file), iteration);
     earlier.pauses = up_to(read_pauses(file), iteration);
+    earlier.clocks = up_to(read_clocks(file), iteration);
     if (file.contains("iteration")) {
         const auto rows = static_cast<std::uint64_t>(
             file.integer_attribute("/", "committed_iterations").value_or(0));
@@ -111,6 +112,7 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     file.set_attribute("/", "missing_iterations", earlier.past.missing);
     write_events(file, earlier.validations, earlier.validations.size());
     write_events(file, earlier.pauses, earlier.pauses.size());
+    write_events(file, earlier.clocks, earlier.clocks.size());
     return earlier;
 }
 

@@ -25,6 +25,7 @@ struct EarlierStart {
     std::int64_t epoch_utc_ns = 0;  ///< 0 where the file does not say
     std::vector<ValidationRecord> validations;
     std::vector<PauseRecord> pauses;
+    std::vector<ClockRecord> clocks;
     Past past;  ///< with the start that goes on now
 };
 

@@ -69,6 +69,19 @@ constexpr Table<StartRecord, 7> starts{
     }},
     /*is_rising=*/false};
 
+constexpr Table<ClockRecord, 6> clocks{
+    "clocks",
+    {{
+        {"clock_iteration", "1", "training iterations before each reading of a rank's clock",
+         &ClockRecord::iteration},
+        {"clock_rank", "1", "the rank", &ClockRecord::rank},
+        {"clock_time", "ns", "rank 0's steady clock at the reading", &ClockRecord::time_ns},
+        {"clock_offset", "ns", "the rank's clock minus rank 0's", &ClockRecord::offset_ns},
+        {"clock_bound", "ns", "largest error of clock_offset", &ClockRecord::bound_ns},
+        {"clock_drift", "1", "growth of clock_offset since the reading before, as a share of time",
+         &ClockRecord::drift},
+    }}};
+
 template <class Event>
 std::string path_of(std::string_view group, const Column<Event>& column) {
     return text("/", group, "/", column.name);
@@ -199,6 +212,7 @@ void create_event_tables(hdf5::File& file) {
     create(file, validations);
     create(file, pauses);
     create(file, starts);
+    create(file, clocks);
     const std::string kind = path_of(pauses.group, pauses.column[1]);
     constexpr std::array<std::int64_t, pause_kind_names.size()> values{0, 1};
     file.set_attribute<std::int64_t>(kind, "flag_values", values);
@@ -222,6 +236,10 @@ void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std:
     write(file, starts, events, written);
 }
 
+void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written) {
+    write(file, clocks, events, written);
+}
+
 std::vector<ValidationRecord> read_validations(const hdf5::File& file) {
     return read(file, validations);
 }
@@ -234,11 +252,16 @@ std::vector<StartRecord> read_starts(const hdf5::File& file) {
     return read(file, starts);
 }
 
+std::vector<ClockRecord> read_clocks(const hdf5::File& file) {
+    return read(file, clocks);
+}
+
 std::vector<std::string> check_event_tables(const hdf5::File& file, bool is_running) {
     std::vector<std::string> faults;
     check(file, validations, is_running, faults);
     check(file, pauses, is_running, faults);
     check(file, starts, is_running, faults);
+    check(file, clocks, is_running, faults);
     return faults;
 }
 

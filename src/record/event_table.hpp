@@ -12,7 +12,7 @@
 namespace layerledger {
 
 /// Makes the tables, empty: in /validation every validation, in /pauses every pause of training,
-/// in /starts every start of the run.
+/// in /starts every start of the run, in /clocks every reading of each rank's clock.
 void create_event_tables(hdf5::File& file);
 
 /// Makes `events` the rows of their table, of which the first `written` are there already. A file
@@ -21,11 +21,13 @@ void write_events(hdf5::File& file, const std::vector<ValidationRecord>& events,
                   std::size_t written);
 void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written);
 
 /// Rows that are whole in all columns.
 [[nodiscard]] std::vector<ValidationRecord> read_validations(const hdf5::File& file);
 [[nodiscard]] std::vector<PauseRecord> read_pauses(const hdf5::File& file);
 [[nodiscard]] std::vector<StartRecord> read_starts(const hdf5::File& file);
+[[nodiscard]] std::vector<ClockRecord> read_clocks(const hdf5::File& file);
 
 /// What is wrong with the tables, one sentence each. Where `is_running`, a kill may have left a
 /// column longer than another.

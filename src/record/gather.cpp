@@ -36,8 +36,8 @@ std::size_t largest_block(const RecordLayout& layout, int ranks) {
 }
 
 Gather::Gather(const Communicator& world, const RecordLayout& layout, std::uint64_t digest,
-               std::int64_t clock_offset_ns)
-    : world_(world), layout_(layout), clock_offset_ns_(clock_offset_ns) {
+               const ClockMap& clock)
+    : world_(world), layout_(layout), clock_(clock) {
     require_same(world, digest,
                  "the ranks disagree about what is recorded (their layers, buckets or profile "
                  "level differ) start all ranks with the same settings and the same build");
@@ -53,7 +53,7 @@ void Gather::add(const IterationFacts& facts, const Account& account,
     LL_VALIDATE(pending() < largest_block(layout_, world_.size()), ExitCode::internal,
                 text("more than ", pending(), " iterations wait to be gathered"));
     facts_.push_back(facts);
-    starts_ns_.push_back(account.start_ns - clock_offset_ns_);
+    starts_ns_.push_back(account.start_ns);
     const std::size_t begin = rows_.size();
     rows_.resize(begin + layout_.size);
     pack(layout_, account, metrics, std::span(rows_).subspan(begin));
@@ -65,6 +65,8 @@ RecordBlock Gather::collect() {
         facts_.empty() ? 0 : static_cast<std::uint64_t>(facts_.front().iteration);
     require_same(world_, (first << 20U) ^ pending(),
                  "the ranks bring different iterations to the gather");
+    std::ranges::transform(starts_ns_, starts_ns_.begin(),
+                           [this](std::int64_t own_ns) { return clock_.to_root_ns(own_ns); });
     RecordBlock block;
     block.rows = gather_values<float>(world_, rows_);
     block.starts_ns = gather_values<std::int64_t>(world_, starts_ns_);

@@ -120,8 +120,10 @@ struct RunWriter::State {
     std::optional<OverheadRecord> overhead;
     std::vector<ValidationRecord> validations;
     std::vector<PauseRecord> pauses;
-    std::size_t written_validations = 0;  ///< of these, and of the pauses, are in the file
+    std::vector<ClockRecord> clocks;
+    std::size_t written_validations = 0;  ///< of these, and of the others, are in the file
     std::size_t written_pauses = 0;
+    std::size_t written_clocks = 0;
     std::optional<WallClockRecord> wall_clock;
     std::vector<double> peak_memory;  ///< by rank; empty: not known
     std::int64_t skipped_images = 0;
@@ -160,7 +162,7 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
     disk::prepare(path, overwrite, bytes_of_description(description) + spare_bytes);
     build_run_file(path, description, earlier.past, chunk_iterations);
     overwrite = true;  // from here on the file is ours
-    written_validations = written_pauses = 0;
+    written_validations = written_pauses = written_clocks = 0;
     if (chunk_iterations > 0) {
         arrays.emplace(description, chunk_iterations);
     }
@@ -181,8 +183,10 @@ void RunWriter::State::go_on() {
     committed = earlier.committed;
     validations = earlier.validations;
     pauses = earlier.pauses;
+    clocks = earlier.clocks;
     written_validations = validations.size();
     written_pauses = pauses.size();
+    written_clocks = clocks.size();
     if (earlier.block_iterations > 0) {
         block_iterations = static_cast<std::size_t>(earlier.block_iterations);
         arrays.emplace(description, block_iterations);
@@ -267,6 +271,7 @@ bool RunWriter::State::try_commit_all() {
 void RunWriter::State::write_new_events(hdf5::File& file) {
     write_events(file, validations, written_validations);
     write_events(file, pauses, written_pauses);
+    write_events(file, clocks, written_clocks);
 }
 
 bool RunWriter::State::try_write_events() {
@@ -276,6 +281,7 @@ bool RunWriter::State::try_write_events() {
         open.file.close();
         written_validations = validations.size();
         written_pauses = pauses.size();
+        written_clocks = clocks.size();
         after_close();
     } catch (const std::exception& error) {
         warn_once(error);
@@ -388,6 +394,11 @@ void RunWriter::add_pause(PauseKind kind, std::int64_t iteration, double seconds
     static_cast<void>(state_->try_write_events());
 }
 
+void RunWriter::add_clocks(const std::vector<ClockRecord>& clocks) {
+    state_->clocks.insert(state_->clocks.end(), clocks.begin(), clocks.end());
+    static_cast<void>(state_->try_write_events());
+}
+
 void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
     state_->wall_clock = wall_clock;
 }
@@ -412,7 +423,8 @@ void RunWriter::set_dropped_spans(std::int64_t spans) {
 bool RunWriter::sync() {
     State& state = *state_;
     const bool has_new_events = state.written_validations < state.validations.size() ||
-                                state.written_pauses < state.pauses.size();
+                                state.written_pauses < state.pauses.size() ||
+                                state.written_clocks < state.clocks.size();
     if (!state.try_commit_all() || (has_new_events && !state.try_write_events())) {
         return false;
     }

@@ -24,6 +24,7 @@ protected:
     Communicator world_ = Communicator::world();
     RunDescription run_ = testing::sample_description(static_cast<std::size_t>(world_.size()));
     RecordLayout layout_{run_.extents()};
+    ClockMap clock_;
 };
 
 /// Bytes, because absent times are not equal to themselves.
@@ -33,7 +34,7 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
 }
 
 TEST_F(GatherTest, BringsAllRowsToRank0InOrder) {
-    Gather gather(world_, layout_, 42, 0);
+    Gather gather(world_, layout_, 42, clock_);
     for (const std::int64_t iteration : {0, 1, 2}) {
         add(gather, iteration);
     }
@@ -54,7 +55,8 @@ TEST_F(GatherTest, BringsAllRowsToRank0InOrder) {
 
 TEST_F(GatherTest, PutsStartsOnTheClockOfRank0) {
     // Rank r's clock is 1000 r ahead; it says 1 s + 10 r for what is 1 s - 990 r on rank 0.
-    Gather gather(world_, layout_, 42, 1000 * world_.rank());
+    clock_.add({1, 1000L * world_.rank(), 0});
+    Gather gather(world_, layout_, 42, clock_);
     add(gather, 0);
     const RecordBlock block = gather.collect();
     for (std::size_t i = 0; i < block.starts_ns.size(); ++i) {
@@ -63,7 +65,7 @@ TEST_F(GatherTest, PutsStartsOnTheClockOfRank0) {
 }
 
 TEST_F(GatherTest, StartsAfreshAfterEachBlock) {
-    Gather gather(world_, layout_, 42, 0);
+    Gather gather(world_, layout_, 42, clock_);
     add(gather, 0);
     static_cast<void>(gather.collect());
     add(gather, 1);
@@ -76,7 +78,7 @@ TEST_F(GatherTest, StartsAfreshAfterEachBlock) {
 }
 
 TEST_F(GatherTest, OfNothingIsEmpty) {
-    Gather gather(world_, layout_, 42, 0);
+    Gather gather(world_, layout_, 42, clock_);
     EXPECT_EQ(gather.collect().iterations(), 0U);
 }
 
@@ -86,7 +88,7 @@ TEST_F(GatherTest, EndsOnAllRanksWhereOneHasOtherLayers) {
     }
     const std::uint64_t digest = world_.rank() == world_.size() - 1 ? 43 : 42;
     try {
-        const Gather gather(world_, layout_, digest, 0);
+        const Gather gather(world_, layout_, digest, clock_);
         FAIL() << "nothing was thrown";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), ExitCode::internal);
@@ -98,7 +100,7 @@ TEST_F(GatherTest, EndsOnAllRanksWhereOneBringsFewerIterations) {
     if (world_.size() == 1) {
         GTEST_SKIP() << "one rank cannot disagree";
     }
-    Gather gather(world_, layout_, 42, 0);
+    Gather gather(world_, layout_, 42, clock_);
     add(gather, 0);
     if (world_.is_root()) {
         add(gather, 1);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "layerledger/base/error.hpp"
+#include "layerledger/comm/clock_map.hpp"
 
 namespace layerledger {
 
@@ -119,16 +120,16 @@ public:
     /// others nothing.
     [[nodiscard]] std::vector<int> call_roll(std::chrono::nanoseconds patience) const;
 
-    /// Rank 0 is behind this rank's steady clock by `offset_ns` at most `bound_ns` off; found by
-    /// ping-pong, the fastest of `rounds` exchanges (half its round trip is the bound).
-    struct ClockOffset {
-        std::int64_t offset_ns = 0;
-        std::int64_t bound_ns = 0;
-    };
-    [[nodiscard]] ClockOffset measure_clock_offset(int rounds = 16) const;
+    /// This rank's clock against rank 0's, by ping-pong with a parent in a binary tree, all pairs
+    /// of a level at once: as many rounds as the number of ranks has binary digits. The fastest
+    /// exchange counts, and half its round trip is the bound; a parent's bound is added, and what
+    /// its clock may have drifted since it was read.
+    [[nodiscard]] ClockReading read_clock(const ClockFunction& clock = steady_clock_ns) const;
 
 private:
     struct Handle;
+    [[nodiscard]] ClockReading ask_for_time(int parent, const ClockFunction& clock) const;
+    void tell_time(int child, const ClockReading& own, const ClockFunction& clock) const;
     explicit Communicator(std::unique_ptr<Handle> handle);
     /// Waits, within the deadline, until every rank is about to make the same call.
     void meet() const { barrier(deadline_, "the other ranks"); }

@@ -27,9 +27,9 @@ struct NetworkSettings {
 };
 struct DataSettings {
     DataSource source = DataSource::synthetic;
-    std::string root;                  ///< folder with train/ and val/, or Kaggle's tree
-    std::string file;                  ///< packed images
-    std::string remote;                ///< rsync's name of what root is a copy of; empty: nothing
+    std::string root;    ///< folder with train/ and val/, or Kaggle's tree
+    std::string file;    ///< packed images
+    std::string remote;  ///< rsync's name of what root is a copy of; empty: nothing
     std::int64_t remote_timeout_seconds = 120;  ///< longest silence of the remote
     std::string ssh_options;                    ///< as on ssh's command line
     std::vector<std::string> classes;  ///< names, a file of names or the first so many; empty: all
@@ -74,11 +74,12 @@ struct SyncSettings {
     double timeout_seconds = 120;
 };
 struct ProfileSettings {
-    std::string level = "layer";  ///< off | iteration | layer | op | kernel
-    std::int64_t warmup = 5;      ///< iterations flagged as warm-up
-    std::int64_t every = 1;       ///< profile one iteration in so many
-    bool overhead_check = false;  ///< alternate profiled and unprofiled iterations
-    bool twin = false;            ///< train once more with profiling off, and compare
+    std::string level = "layer";      ///< off | iteration | layer | op | kernel
+    std::int64_t warmup = 5;          ///< iterations flagged as warm-up
+    std::int64_t every = 1;           ///< profile one iteration in so many
+    bool overhead_check = false;      ///< alternate profiled and unprofiled iterations
+    std::int64_t clock_every = 1000;  ///< iterations between readings of the ranks' clocks
+    bool twin = false;                ///< train once more with profiling off, and compare
 };
 struct OutputSettings {
     std::string directory = "runs";

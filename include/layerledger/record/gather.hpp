@@ -20,9 +20,10 @@ inline constexpr std::size_t gather_limit_bytes = std::size_t{64} << 20;
 class Gather {
 public:
     /// Collective: throws AgreedError{internal} on all ranks unless `digest` (of the layer table,
-    /// the buckets and the level) is the same everywhere.
+    /// the buckets and the level) is the same everywhere. `clock` is of this rank and must outlive
+    /// this; a reading of it before `collect` counts for all that is collected.
     Gather(const Communicator& world, const RecordLayout& layout, std::uint64_t digest,
-           std::int64_t clock_offset_ns);
+           const ClockMap& clock);
 
     /// Keeps one iteration of this rank. No communication.
     void add(const IterationFacts& facts, const Account& account, const IterationMetrics& metrics);
@@ -36,7 +37,7 @@ public:
 private:
     const Communicator& world_;
     RecordLayout layout_;
-    std::int64_t clock_offset_ns_;
+    const ClockMap& clock_;
     std::vector<IterationFacts> facts_;
     std::vector<std::int64_t> starts_ns_;
     std::vector<float> rows_;

@@ -46,6 +46,16 @@ struct PauseRecord {
 enum class PauseKind : unsigned char { checkpoint, validation };
 inline constexpr std::array<std::string_view, 2> pause_kind_names{"checkpoint", "validation"};
 
+/// A rank's clock against rank 0's, at some moment outside all windows.
+struct ClockRecord {
+    std::int64_t iteration = 0;  ///< training iterations before the reading
+    std::int64_t rank = 0;
+    std::int64_t time_ns = 0;    ///< of rank 0's clock
+    std::int64_t offset_ns = 0;  ///< the rank's clock minus rank 0's
+    std::int64_t bound_ns = 0;
+    double drift = absent;  ///< growth of the offset since the reading before, as a share of time
+};
+
 /// The sum of rank 0's iteration windows against a clock that the windows were not made from.
 struct WallClockRecord {
     double windows_us = 0;
@@ -103,6 +113,8 @@ public:
     /// validation is the run's result.
     void add_validation(const ValidationRecord& validation);
     void add_pause(PauseKind kind, std::int64_t iteration, double seconds);
+    /// One reading of every rank's clock.
+    void add_clocks(const std::vector<ClockRecord>& clocks);
     void set_wall_clock(const WallClockRecord& wall_clock);
     /// Largest memory of each rank's process.
     void set_peak_memory(std::vector<double> bytes);
