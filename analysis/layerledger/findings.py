@@ -14,6 +14,7 @@ from .dependence import median_error
 from .estimates import student
 from .reductions import FEW_RANKS, Reduction, from_others, mean
 from .runfile import RunFile
+from .schema import CAUSES, PERSISTENCE
 
 SLOWER: Final = 0.05
 """A layer or a rank that takes this much more than on the other ranks is named."""
@@ -65,6 +66,7 @@ def find(run: RunFile, reduction: Reduction) -> list[Finding]:
         _unaccounted,
         _gaps,
         _slow_ranks_and_layers,
+        _recorded_stragglers,
         _waiting,
         _idle,
         _overhead,
@@ -391,6 +393,32 @@ _CAUSES: Final = {
     ),
     "measurement": ("Measurement takes long", "recorder, gather and commits"),
 }
+
+
+def _recorded_stragglers(run: RunFile, _: Reduction) -> Iterator[Finding]:
+    """What the run itself found, window by window: also what comes and goes."""
+    inject = run.config.get("profile.inject", "")
+    if inject:
+        yield Finding(
+            "notice",
+            "A layer was slowed on purpose",
+            f"profile.inject was {inject}: times of that rank are not the machine's.",
+        )
+    for straggler in run.stragglers.head(MOST_NAMED).itertuples():
+        cause = CAUSES[straggler.cause]
+        what = (
+            f"{run.layers[straggler.layer]} {run.phases[straggler.phase]}"
+            if straggler.layer >= 0
+            else cause
+        )
+        yield Finding(
+            _weight_of(straggler.percent / 100) if straggler.layer < 0 else "notice",
+            f"Rank {straggler.rank} is late by {what}",
+            f"From iteration {straggler.iteration} it takes {time_text(straggler.excess)} "
+            f"({straggler.percent:.1f} %) more than on the other ranks, "
+            f"{PERSISTENCE[straggler.persistence]}: in {straggler.windows} of "
+            f"{straggler.all_windows} windows of 20 iterations.",
+        )
 
 
 def _idle(run: RunFile, reduction: Reduction) -> Iterator[Finding]:

@@ -203,10 +203,42 @@ class RunFile(ArrayFile):
         Without rows where the file is older than schema 1.2.
         """  # noqa: D205
         names = ("iteration", "date", "ranks", "cmdline", "hostlist", "versions", "checkpoint")
+        return self._events("starts", "started", names)
+
+    @cached_property
+    def clocks(self) -> pd.DataFrame:
+        """Each reading of a rank's clock: iteration (before it), rank, time on rank 0's clock,
+        offset from it and its bound in ns, drift as a share of time.
+        """  # noqa: D205
+        return self._events(
+            "clocks", "clock", ("iteration", "rank", "time", "offset", "bound", "drift")
+        )
+
+    @cached_property
+    def late(self) -> pd.DataFrame:
+        """The rank that came last in each iteration: iteration, rank, by (us), layer and phase
+        (indices, -1: none), cause (index into CAUSES).
+        """  # noqa: D205
+        return self._events("late", "late", ("iteration", "rank", "by", "layer", "phase", "cause"))
+
+    @cached_property
+    def stragglers(self) -> pd.DataFrame:
+        """What is lastingly slower on one rank than on the others, the dearest first: iteration
+        (first), rank, layer and phase (indices, -1: none), cause, percent, excess (us), windows,
+        all_windows, persistence (index into PERSISTENCE).
+        """  # noqa: D205
+        names = (
+            "iteration", "rank", "layer", "phase", "cause", "percent", "excess", "windows",
+            "all_windows", "persistence",
+        )  # fmt: skip
+        return self._events("stragglers", "straggler", names)
+
+    def _events(self, group: str, prefix: str, names: tuple[str, ...]) -> pd.DataFrame:
+        """A table of a group; without rows where the file is older than it."""
         columns: dict[str, Any] = {name: [] for name in names}
-        with reading(self.path, "the group starts"):
-            if "starts" in self._file:
-                data = {name: self._file[f"starts/started_{name}"] for name in names}
+        with reading(self.path, f"the group {group}"):
+            if group in self._file:
+                data = {name: self._file[f"{group}/{prefix}_{name}"] for name in names}
                 whole = min(len(column) for column in data.values())  # a kill may leave more of one
                 for name, column in data.items():
                     values = column.asstr() if is_text(column) else column

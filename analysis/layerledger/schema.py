@@ -15,6 +15,9 @@ DIMENSIONS: Final = ("iteration", "rank", "layer", "phase", "activity", "bucket"
 """In this order in a file. `bucket` and `op` are absent where there are none."""
 
 LEVELS: Final = ("off", "iteration", "layer", "op")
+CAUSES: Final = ("input", "copy", "idle", "measurement", "compute")
+"""Of lateness, by the numbers in the tables `late` and `stragglers`."""
+PERSISTENCE: Final = ("always", "in spells", "at random")
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
 FACT_GROUPS: Final = (
     "provenance", "config", "network", "validation", "overhead", "wall_clock", "staging",

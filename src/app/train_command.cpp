@@ -30,6 +30,7 @@
 #include "stop_request.hpp"
 #include "training_breaks.hpp"
 #include "training_job.hpp"
+#include "zero_skew.hpp"
 
 namespace layerledger {
 namespace {
@@ -228,8 +229,11 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         write_lists(job.images, description.labels, path);
         open_displays(displays, job);
     });
+    const std::vector<double> zero_skew_us =
+        measure_zero_skew(world, *job.backend, *collective, trainer->buckets());
     if (writer) {
         clocks.record_in(*writer);
+        writer->set_zero_skew(zero_skew_us);
     }
     const std::vector<std::string> nodes = nodes_of_ranks(world);
     RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,

@@ -1,5 +1,6 @@
 #include "training_job.hpp"
 
+#include "injection.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/data/image_check.hpp"
@@ -48,6 +49,8 @@ TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool
         job.source = choose_source(job.experiment, job.images, *job.network, world);
         job.options = trainer_options(job.experiment, *job.network,
                                       job.source->iterations_per_epoch(), world);
+        job.options.injection = injection_on(world.rank(), world.size(), job.experiment,
+                                             *job.network, job.backend->info());
     });
     return job;
 }

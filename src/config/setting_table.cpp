@@ -220,6 +220,9 @@ std::vector<Setting> make_table() {
                 "alternate timed and untimed iterations to measure the cost of timing");
     profile.add("clock_every", &P::clock_every, from_to(0, most_iterations),
                 "iterations between readings of the ranks' clocks, 0: only at start and end");
+    profile.add(
+        "inject", &P::inject, Text{},
+        "slow a layer on purpose, RANK:LAYER:PERCENT, or with :forward, :backward, :update");
     profile.add("twin", &P::twin, Flag{},
                 "train once more with profile.level = off, and compare the two");
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -82,6 +83,58 @@ constexpr Table<ClockRecord, 6> clocks{
          &ClockRecord::drift},
     }}};
 
+constexpr Table<LateIteration, 6> late{
+    "late",
+    {{
+        {"late_iteration", "1", "iteration", &LateIteration::iteration},
+        {"late_rank", "1", "rank that came last to the last all-reduce", &LateIteration::rank},
+        {"late_by", "us", "how long after the median of the other ranks", &LateIteration::late_us},
+        {"late_layer", "1", "layer that took most more than on the others, or -1",
+         &LateIteration::layer},
+        {"late_phase", "1", "phase of that layer, or -1", &LateIteration::phase},
+        {"late_cause", "1", "what took most more than on the others", &LateIteration::cause},
+    }}};
+
+constexpr Table<BucketAnatomy, 8> anatomy{
+    "anatomy",
+    {{
+        {"anatomy_bucket", "1", "the bucket", &BucketAnatomy::iteration},
+        {"anatomy_hidden", "us", "all-reduce under the backward pass, median iteration",
+         &BucketAnatomy::hidden_us},
+        {"anatomy_exposed", "us", "all-reduce after the backward pass, median iteration",
+         &BucketAnatomy::exposed_us},
+        {"anatomy_wait", "us", "from a rank's arrival to the last one's, mean over ranks",
+         &BucketAnatomy::wait_us},
+        {"anatomy_transfer", "us", "from the last arrival to the sum, mean over ranks",
+         &BucketAnatomy::transfer_us},
+        {"anatomy_algorithm_bandwidth", "GB/s", "bytes of the bucket over its transfer",
+         &BucketAnatomy::algorithm_bandwidth},
+        {"anatomy_bus_bandwidth", "GB/s", "the same times 2 (ranks - 1) / ranks",
+         &BucketAnatomy::bus_bandwidth},
+        {"anatomy_zero_skew", "us", "transfer of as many bytes with all ranks there at once",
+         &BucketAnatomy::zero_skew_us},
+    }}};
+
+/// The dearest first.
+constexpr Table<Straggler, 10> stragglers{
+    "stragglers",
+    {{
+        {"straggler_iteration", "1", "first iteration of the first window in which it was slow",
+         &Straggler::iteration},
+        {"straggler_rank", "1", "the rank", &Straggler::rank},
+        {"straggler_layer", "1", "the layer that is slow there, or -1", &Straggler::layer},
+        {"straggler_phase", "1", "phase of that layer, or -1", &Straggler::phase},
+        {"straggler_cause", "1", "what is slow there", &Straggler::cause},
+        {"straggler_percent", "percent", "above the median of the other ranks",
+         &Straggler::percent},
+        {"straggler_excess", "us", "the same as a time, per iteration", &Straggler::excess_us},
+        {"straggler_windows", "1", "windows of 20 iterations in which it was slow",
+         &Straggler::windows},
+        {"straggler_all_windows", "1", "windows that were looked at", &Straggler::all_windows},
+        {"straggler_persistence", "1", "how these windows lie among all", &Straggler::persistence},
+    }},
+    /*is_rising=*/false};
+
 template <class Event>
 std::string path_of(std::string_view group, const Column<Event>& column) {
     return text("/", group, "/", column.name);
@@ -91,6 +144,20 @@ template <class Event>
 hdf5::Element element_of(const Column<Event>& column) {
     return std::visit([]<class Value>(Value Event::*) { return hdf5::element_of<Value>(); },
                       column.member);
+}
+
+/// What the numbers of a column mean, from 0; blanks inside a name become underscores.
+void set_flags(hdf5::File& file, const std::string& path, std::span<const std::string_view> names) {
+    std::vector<std::int64_t> values;
+    std::string meanings;
+    for (const std::string_view name : names) {
+        std::string word(name);
+        std::ranges::replace(word, ' ', '_');
+        meanings += text(values.empty() ? "" : " ", word);
+        values.push_back(std::ssize(values));
+    }
+    file.set_attribute<std::int64_t>(path, "flag_values", values);
+    file.set_attribute(path, "flag_meanings", meanings);
 }
 
 template <class Event, std::size_t columns>
@@ -213,14 +280,13 @@ void create_event_tables(hdf5::File& file) {
     create(file, pauses);
     create(file, starts);
     create(file, clocks);
-    const std::string kind = path_of(pauses.group, pauses.column[1]);
-    constexpr std::array<std::int64_t, pause_kind_names.size()> values{0, 1};
-    file.set_attribute<std::int64_t>(kind, "flag_values", values);
-    std::string meanings;
-    for (const std::string_view name : pause_kind_names) {
-        meanings += text(meanings.empty() ? "" : " ", name);
-    }
-    file.set_attribute(kind, "flag_meanings", meanings);
+    create(file, late);
+    create(file, stragglers);
+    create(file, anatomy);
+    set_flags(file, path_of(pauses.group, pauses.column[1]), pause_kind_names);
+    set_flags(file, path_of(late.group, late.column[5]), late_cause_names);
+    set_flags(file, path_of(stragglers.group, stragglers.column[4]), late_cause_names);
+    set_flags(file, path_of(stragglers.group, stragglers.column[9]), persistence_names);
 }
 
 void write_events(hdf5::File& file, const std::vector<ValidationRecord>& events,
@@ -240,6 +306,18 @@ void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std:
     write(file, clocks, events, written);
 }
 
+void write_events(hdf5::File& file, const std::vector<LateIteration>& events, std::size_t written) {
+    write(file, late, events, written);
+}
+
+void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::size_t written) {
+    write(file, stragglers, events, written);
+}
+
+void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written) {
+    write(file, anatomy, events, written);
+}
+
 std::vector<ValidationRecord> read_validations(const hdf5::File& file) {
     return read(file, validations);
 }
@@ -256,12 +334,27 @@ std::vector<ClockRecord> read_clocks(const hdf5::File& file) {
     return read(file, clocks);
 }
 
+std::vector<LateIteration> read_late(const hdf5::File& file) {
+    return read(file, late);
+}
+
+std::vector<Straggler> read_stragglers(const hdf5::File& file) {
+    return read(file, stragglers);
+}
+
+std::vector<BucketAnatomy> read_anatomy(const hdf5::File& file) {
+    return read(file, anatomy);
+}
+
 std::vector<std::string> check_event_tables(const hdf5::File& file, bool is_running) {
     std::vector<std::string> faults;
     check(file, validations, is_running, faults);
     check(file, pauses, is_running, faults);
     check(file, starts, is_running, faults);
     check(file, clocks, is_running, faults);
+    check(file, late, is_running, faults);
+    check(file, stragglers, is_running, faults);
+    check(file, anatomy, is_running, faults);
     return faults;
 }
 

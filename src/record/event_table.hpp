@@ -8,11 +8,14 @@
 
 #include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/run_writer.hpp"
+#include "layerledger/timeline/stragglers.hpp"
 
 namespace layerledger {
 
 /// Makes the tables, empty: in /validation every validation, in /pauses every pause of training,
-/// in /starts every start of the run, in /clocks every reading of each rank's clock.
+/// in /starts every start of the run, in /clocks every reading of each rank's clock, in
+/// /late who was last in each iteration, in /stragglers who lastingly was and why,
+/// in /anatomy what the all-reduce of each bucket consists of.
 void create_event_tables(hdf5::File& file);
 
 /// Makes `events` the rows of their table, of which the first `written` are there already. A file
@@ -22,12 +25,18 @@ void write_events(hdf5::File& file, const std::vector<ValidationRecord>& events,
 void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<LateIteration>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written);
 
 /// Rows that are whole in all columns.
 [[nodiscard]] std::vector<ValidationRecord> read_validations(const hdf5::File& file);
 [[nodiscard]] std::vector<PauseRecord> read_pauses(const hdf5::File& file);
 [[nodiscard]] std::vector<StartRecord> read_starts(const hdf5::File& file);
 [[nodiscard]] std::vector<ClockRecord> read_clocks(const hdf5::File& file);
+[[nodiscard]] std::vector<LateIteration> read_late(const hdf5::File& file);
+[[nodiscard]] std::vector<Straggler> read_stragglers(const hdf5::File& file);
+[[nodiscard]] std::vector<BucketAnatomy> read_anatomy(const hdf5::File& file);
 
 /// What is wrong with the tables, one sentence each. Where `is_running`, a kill may have left a
 /// column longer than another.

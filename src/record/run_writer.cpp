@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "bucket_anatomy.hpp"
 #include "continuation.hpp"
 #include "disk.hpp"
 #include "event_table.hpp"
@@ -22,6 +23,7 @@
 #include "open_run_file.hpp"
 #include "run_file.hpp"
 #include "schema.hpp"
+#include "straggler_tables.hpp"
 
 namespace layerledger {
 namespace {
@@ -125,7 +127,8 @@ struct RunWriter::State {
     std::size_t written_pauses = 0;
     std::size_t written_clocks = 0;
     std::optional<WallClockRecord> wall_clock;
-    std::vector<double> peak_memory;  ///< by rank; empty: not known
+    std::vector<BucketAnatomy> zero_skew;  ///< nothing else in them
+    std::vector<double> peak_memory;       ///< by rank; empty: not known
     std::int64_t skipped_images = 0;
     std::int64_t dropped_spans = 0;
 
@@ -312,6 +315,11 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         file.set_attribute("/", "skipped_images", skipped_images);
         file.set_attribute("/", "dropped_spans", earlier.dropped_spans + dropped_spans);
         file.set_attribute("/", "dropped_iterations", earlier.dropped + dropped);
+        if (status != RunStatus::failed && pending.empty()) {
+            write_stragglers(file);
+            write_events(file, zero_skew, 0);
+            write_anatomy(file);
+        }
         file.flush();
         file.set_attribute("/", "status", schema::name(status));
         file.close();
@@ -397,6 +405,16 @@ void RunWriter::add_pause(PauseKind kind, std::int64_t iteration, double seconds
 void RunWriter::add_clocks(const std::vector<ClockRecord>& clocks) {
     state_->clocks.insert(state_->clocks.end(), clocks.begin(), clocks.end());
     static_cast<void>(state_->try_write_events());
+}
+
+void RunWriter::set_zero_skew(const std::vector<double>& times_us) {
+    state_->zero_skew.clear();
+    for (const double time_us : times_us) {
+        BucketAnatomy bucket;
+        bucket.iteration = std::ssize(state_->zero_skew);
+        bucket.zero_skew_us = time_us;
+        state_->zero_skew.push_back(bucket);
+    }
 }
 
 void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {

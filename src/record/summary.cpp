@@ -242,6 +242,15 @@ void summarize_memory(const hdf5::File& file, RunSummary& summary) {
     }
 }
 
+/// By rank; empty where there are no iterations to count.
+std::vector<double> last_shares(const std::vector<LateIteration>& late, std::size_t ranks) {
+    std::vector<double> shares(late.empty() ? 0 : ranks);
+    for (const LateIteration& one : late) {
+        shares.at(static_cast<std::size_t>(one.rank)) += 1 / static_cast<double>(late.size());
+    }
+    return shares;
+}
+
 /// What is in the file before the first iteration.
 RunSummary summarize_description(const hdf5::File& file, const std::string& path) {
     const auto attribute = [&](const char* name) {
@@ -268,11 +277,15 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.twin = read_twin(file);
     summary.staging = read_staging(file);
     summary.starts = read_starts(file);
+    summary.stragglers = read_stragglers(file);
+    summary.anatomy = read_anatomy(file);
+    summary.injection = read_fact(file, "config", "profile.inject");
 
     for (std::string& host : file.read<std::string>("hostname")) {
         summary.rank.push_back({std::move(host), no_value, no_value});
     }
     summary.ranks = static_cast<std::int64_t>(summary.rank.size());
+    summary.last_share = last_shares(read_late(file), summary.rank.size());
 
     constexpr std::array nothing{no_value, no_value, no_value};
     const auto names = file.read<std::string>("layer");

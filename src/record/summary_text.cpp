@@ -253,6 +253,63 @@ std::string slowest_rank_text(const RunSummary& run) {
     return run.ranks == 1 ? who : text(who, ", ", shown(more, 2, 100), " % above the median rank");
 }
 
+/// Where the all-reduce of each bucket spent its time.
+void add_anatomy(Table& table, const RunSummary& run) {
+    if (run.anatomy.empty()) {
+        return;
+    }
+    table.name("bucket");
+    for (const char* column : {"hidden ms", "exposed ms", "wait ms", "transfer ms", "zero skew",
+                               "alg GB/s", "bus GB/s"}) {
+        table.cell(column);
+    }
+    table.end();
+    for (const BucketAnatomy& bucket : run.anatomy) {
+        table.name(text(bucket.iteration));
+        for (const double us : {bucket.hidden_us, bucket.exposed_us, bucket.wait_us,
+                                bucket.transfer_us, bucket.zero_skew_us}) {
+            table.cell(milliseconds(us));
+        }
+        table.cell(shown(bucket.algorithm_bandwidth, 2)).cell(shown(bucket.bus_bandwidth, 2)).end();
+    }
+    table.end();
+}
+
+/// "conv2 backward of rank 1: 0.120 ms (6.3 %) more than on the others, always"
+std::string straggler_text(const Straggler& straggler, const RunSummary& run) {
+    const auto at = [](const auto& names, std::int64_t i) {
+        return std::string(names.at(static_cast<std::size_t>(i)));
+    };
+    const std::string what =
+        straggler.layer >= 0 ? text(run.layers.at(static_cast<std::size_t>(straggler.layer)).name,
+                                    " ", at(phase_names, straggler.phase))
+                             : at(late_cause_names, straggler.cause);
+    return text(what, " of rank ", straggler.rank, ": ", milliseconds(straggler.excess_us), " ms (",
+                shown(straggler.percent, 1), " %) more than on the others, ",
+                at(persistence_names, straggler.persistence), " (", straggler.windows, " of ",
+                straggler.all_windows, " windows)");
+}
+
+/// Who comes last, and what makes it so.
+void add_stragglers(Table& table, const RunSummary& run) {
+    if (!run.last_share.empty()) {
+        const auto most = std::ranges::max_element(run.last_share);
+        table.name("arrives last")
+            .end(text("rank ", most - run.last_share.begin(), " in ", shown(*most, 1, 100),
+                      " % of the iterations"));
+    }
+    constexpr std::size_t shown_stragglers = 3;
+    for (std::size_t i = 0; i < std::min(run.stragglers.size(), shown_stragglers); ++i) {
+        table.name(i == 0 ? "stragglers" : "").end(straggler_text(run.stragglers[i], run));
+    }
+    if (run.stragglers.size() > shown_stragglers) {
+        table.name("").end(text(run.stragglers.size() - shown_stragglers, " more in the file"));
+    }
+    if (!run.injection.empty()) {
+        table.name("slowed on purpose").end(run.injection);
+    }
+}
+
 void add_memory(Table& table, const MemorySummary& memory) {
     if (!std::isnan(memory.peak_bytes)) {
         table.name("peak memory")
@@ -275,6 +332,7 @@ void add_notes(Table& table, const RunSummary& run) {
         .end(std::isnan(hidden_us) ? "-"
                                    : text(milliseconds(hidden_us), " ms under the layers' work"));
     table.name("slowest rank").end(slowest_rank_text(run));
+    add_stragglers(table, run);
     add_memory(table, run.memory);
     if (run.overhead) {
         const OverheadRecord& overhead = *run.overhead;
@@ -307,6 +365,7 @@ std::string to_text(const RunSummary& run) {
     table.end();
     add_activities(table, run);
     table.end();
+    add_anatomy(table, run);
     add_notes(table, run);
     return table.str();
 }

@@ -24,6 +24,15 @@ std::size_t metric_slot(std::int64_t iteration) {
     return static_cast<std::size_t>(iteration) % LayerOps::metric_slots;
 }
 
+Doing doing(Phase phase) {
+    switch (phase) {
+        case Phase::forward: return Doing::forward;
+        case Phase::backward: return Doing::backward;
+        case Phase::update: return Doing::update;
+    }
+    return Doing::rest;
+}
+
 /// Not the clock that marks come from: the sum of all windows is held against this one.
 double raw_clock_us() {
     timespec now{};
@@ -156,17 +165,35 @@ void Trainer::iterate(std::int64_t iteration) {
     }
     double learning_rate = 0;
     for (const Layer& layer : network_.layers()) {
-        const auto computing = recorder_.layer(layer.id, Phase::update);
-        whereabouts_.enter(Doing::update, layer.id);
-        if (layer.id.index() == 0) {  // the update's work too, and the same for all layers
-            learning_rate = options_.learning_rate.at(iteration);
-        }
-        optimizer_.update(layer.id, learning_rate);
+        do_layer(layer.id, Phase::update, [&] {
+            if (layer.id.index() == 0) {  // the update's work too, and the same for all layers
+                learning_rate = options_.learning_rate.at(iteration);
+            }
+            optimizer_.update(layer.id, learning_rate);
+        });
     }
     {
         whereabouts_.enter(Doing::rest);
         const auto copying = recorder_.activity(Activity::memcpy_d2h);
         ops_->send_metrics(metric_slot(iteration));
+    }
+}
+
+template <class Work>
+void Trainer::do_layer(LayerId layer, Phase phase, const Work& work) {
+    const auto computing = recorder_.layer(layer, phase);
+    whereabouts_.enter(doing(phase), layer);
+    const std::optional<Injection>& injection = options_.injection;
+    if (!injection || injection->layer != layer || injection->phase.value_or(phase) != phase) {
+        work();
+        return;
+    }
+    const std::int64_t begun_ns = steady_clock_ns();
+    work();
+    const auto worked_ns = static_cast<double>(steady_clock_ns() - begun_ns);
+    const std::int64_t end_ns =
+        begun_ns + static_cast<std::int64_t>(worked_ns * (1 + injection->percent / 100));
+    while (steady_clock_ns() < end_ns) {
     }
 }
 
@@ -184,16 +211,10 @@ void Trainer::load_batch() {
 void Trainer::compute_gradients() {
     const std::span<const Layer> layers = network_.layers();
     for (const Layer& layer : layers) {
-        const auto computing = recorder_.layer(layer.id, Phase::forward);
-        whereabouts_.enter(Doing::forward, layer.id);
-        ops_->forward(layer.id, Mode::training);
+        do_layer(layer.id, Phase::forward, [&] { ops_->forward(layer.id, Mode::training); });
     }
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-        {
-            const auto computing = recorder_.layer(layer->id, Phase::backward);
-            whereabouts_.enter(Doing::backward, layer->id);
-            ops_->backward(layer->id);
-        }
+        do_layer(layer->id, Phase::backward, [&] { ops_->backward(layer->id); });
         synchronizer_.gradients_ready(layer->id);
     }
 }

@@ -119,7 +119,8 @@ def test_facts_of_a_real_run_are_defined():
 def test_every_table_in_a_group_is_defined():
     with h5py.File(NEWEST) as file:
         found = {}
-        for group in ("validation", "pauses", "starts", "clocks", "labels"):
+        for group in ("validation", "pauses", "starts", "clocks", "late", "stragglers", "anatomy",
+                      "labels"):
             for name, data in file[group].items():
                 if data.shape != ():
                     scale = h5py.h5ds.is_scale(data.id)

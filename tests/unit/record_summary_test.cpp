@@ -63,6 +63,33 @@ TEST(Summarize, TakesTheSlowestRankOfEachIteration) {
     EXPECT_DOUBLE_EQ(summary.images_per_second, 3 * 4 / summary.iteration_us * 1e6);
 }
 
+TEST(Summarize, TellsWhatTheAllReduceOfABucketConsistsOf) {
+    const RunSummary summary = summary_of_sample(3);
+    ASSERT_EQ(summary.anatomy.size(), 2U);
+    const BucketAnatomy& first = summary.anatomy.front();
+    EXPECT_DOUBLE_EQ(first.hidden_us, 0);  // the backward pass ends long before
+    EXPECT_NEAR(first.exposed_us, 4, 1e-9);
+    EXPECT_NEAR(first.wait_us, 1, 1e-9);
+    EXPECT_NEAR(first.transfer_us, 3, 1e-9);
+    EXPECT_NEAR(first.algorithm_bandwidth, 20040 / 3.0 / 1e3, 1e-9);
+    EXPECT_NEAR(first.bus_bandwidth, first.algorithm_bandwidth * 4 / 3, 1e-9);
+    EXPECT_THAT(first.zero_skew_us, IsNan());
+    EXPECT_TRUE(summary_of_sample(1).anatomy.empty());
+}
+
+TEST(Summarize, TellsWhoComesLast) {
+    // The last of 3 ranks takes longest in everything; windows of 20 iterations blame it for what
+    // is more than 2.5 % and half a microsecond above the others.
+    EXPECT_THAT(summary_of_sample(3).last_share,
+                ElementsAre(DoubleEq(0), DoubleEq(0), DoubleEq(1)));
+    const RunSummary longer = summary_of_sample(3, Level::layer, 32);
+    EXPECT_EQ(longer.measured_iterations, 22);
+    for (const Straggler& straggler : longer.stragglers) {
+        EXPECT_EQ(straggler.all_windows, 1);
+    }
+    EXPECT_TRUE(summary_of_sample(1).last_share.empty());
+}
+
 TEST(Summarize, FindsTheRankWithMostComputing) {
     const RunSummary summary = summary_of_sample(3);
     EXPECT_EQ(summary.slowest_rank, 2);
@@ -251,15 +278,14 @@ TEST(ToText, IsTheTableThatPeopleRead) {
     run.iteration_us = 200'000;
     run.mean_iteration_us = 250'000;
     run.images_per_second = 640;
-    run.layers = {
-        {"conv1",
-         "conv",
-         {20'000, 40'000, 1'000},
-         {24'000, 50'000, 1'000},
-         {10e9, 20e9, 0},
-         35'000,
-         3.5 * (1 << 20)},
-        {"pool1", "pool", {5'000, 10'000, no_value}, {7'000, 11'000, no_value}, {}, 0}};
+    run.layers = {{"conv1",
+                   "conv",
+                   {20'000, 40'000, 1'000},
+                   {24'000, 50'000, 1'000},
+                   {10e9, 20e9, 0},
+                   35'000,
+                   3.5 * (1 << 20)},
+                  {"pool1", "pool", {5'000, 10'000, no_value}, {7'000, 11'000, no_value}, {}, 0}};
     run.activity_us = {0, no_value, 1'500, 2'500, 0, 0, 0, 0, 100};
     run.allreduce_hidden_us = 30'000;
     run.unaccounted_median_percent = 0.12;

@@ -79,6 +79,7 @@ struct ProfileSettings {
     std::int64_t every = 1;           ///< profile one iteration in so many
     bool overhead_check = false;      ///< alternate profiled and unprofiled iterations
     std::int64_t clock_every = 1000;  ///< iterations between readings of the ranks' clocks
+    std::string inject;               ///< RANK:LAYER:PERCENT[:PHASE]; empty: nothing is slowed
     bool twin = false;                ///< train once more with profiling off, and compare
 };
 struct OutputSettings {

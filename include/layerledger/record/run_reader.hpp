@@ -9,6 +9,7 @@
 
 #include "layerledger/record/run_description.hpp"
 #include "layerledger/record/run_writer.hpp"
+#include "layerledger/timeline/stragglers.hpp"
 
 namespace layerledger {
 
@@ -77,7 +78,13 @@ struct RunSummary {
     std::optional<ValidationRecord> validation;
     std::optional<TwinRecord> twin;
     std::optional<StagingRecord> staging;
-    std::vector<StartRecord> starts;  ///< oldest first; empty where the file does not say
+    /// In how many of the iterations, as a share, each rank was the last; empty where the file does
+    /// not say.
+    std::vector<double> last_share;
+    std::vector<Straggler> stragglers;   ///< the dearest first
+    std::vector<BucketAnatomy> anatomy;  ///< by bucket
+    std::string injection;               ///< profile.inject, where a layer was slowed on purpose
+    std::vector<StartRecord> starts;     ///< oldest first; empty where the file does not say
 };
 
 /// Which run a file is of, and how far that came.

@@ -56,6 +56,18 @@ struct ClockRecord {
     double drift = absent;  ///< growth of the offset since the reading before, as a share of time
 };
 
+/// Where the all-reduce of a bucket spent its time: medians over iterations of means over ranks.
+struct BucketAnatomy {
+    std::int64_t iteration = 0;  ///< the bucket: the order of these rows
+    double hidden_us = absent;   ///< while a layer's backward pass worked
+    double exposed_us = absent;
+    double wait_us = absent;              ///< from a rank's arrival to the last one's
+    double transfer_us = absent;          ///< from the last arrival to the sum
+    double algorithm_bandwidth = absent;  ///< GB/s: bytes of the bucket over transfer
+    double bus_bandwidth = absent;        ///< the same times 2 (ranks - 1) / ranks
+    double zero_skew_us = absent;  ///< transfer of as many bytes with all ranks there at once
+};
+
 /// The sum of rank 0's iteration windows against a clock that the windows were not made from.
 struct WallClockRecord {
     double windows_us = 0;
@@ -115,6 +127,8 @@ public:
     void add_pause(PauseKind kind, std::int64_t iteration, double seconds);
     /// One reading of every rank's clock.
     void add_clocks(const std::vector<ClockRecord>& clocks);
+    /// What each bucket's transfer takes without skew, in microseconds.
+    void set_zero_skew(const std::vector<double>& times_us);
     void set_wall_clock(const WallClockRecord& wall_clock);
     /// Largest memory of each rank's process.
     void set_peak_memory(std::vector<double> bytes);

@@ -23,6 +23,13 @@
 
 namespace layerledger {
 
+/// Slows a layer of this rank on purpose: the host works as many percent longer.
+struct Injection {
+    LayerId layer;
+    double percent = 0;
+    std::optional<Phase> phase;  ///< nothing: all
+};
+
 struct TrainerOptions {
     std::int64_t iterations = 1;
     std::int64_t iterations_per_epoch = 0;  ///< 0: there are no epochs
@@ -33,6 +40,7 @@ struct TrainerOptions {
     LearningRateSchedule learning_rate;
     OptimizerStep optimizer;  ///< kind and constants
     CompileOptions compile;
+    std::optional<Injection> injection;
 };
 
 /// One finished iteration of this rank.
@@ -114,6 +122,9 @@ public:
 private:
     void iterate(std::int64_t iteration);
     void load_batch();
+    /// Does `work`, the layer's in a phase, and what is injected there.
+    template <class Work>
+    void do_layer(LayerId layer, Phase phase, const Work& work);
     void compute_gradients();
     void report(const std::optional<ClosedIteration>& closed, IterationObserver& observer);
     void compare_replicas();

@@ -1,0 +1,147 @@
+#include "straggler_tables.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "event_table.hpp"
+#include "layerledger/base/phase.hpp"
+#include "layerledger/base/text.hpp"
+#include "layerledger/timeline/activity.hpp"
+#include "layerledger/timeline/stragglers.hpp"
+#include "measured_rows.hpp"
+#include "median.hpp"
+
+namespace layerledger {
+namespace {
+
+/// Floats of layers' times that are in memory at once.
+constexpr std::uint64_t piece_floats = std::uint64_t{16} << 20;
+
+/// Lateness is refused where the clocks may be wrong by more than this share of an iteration.
+constexpr double largest_bound_share = 0.05;
+
+/// Why the clocks do not say by how much a rank was late; empty where they do.
+std::string refusal(const hdf5::File& file, const Rows& rows, std::uint64_t ranks) {
+    std::vector<double> bounds_us;
+    for (const ClockRecord& clock : read_clocks(file)) {
+        bounds_us.push_back(static_cast<double>(clock.bound_ns) / 1e3);
+    }
+    if (bounds_us.empty()) {
+        return "the clocks were not read";
+    }
+    const auto times =
+        file.read<float>("iteration_time", hdf5::Slab{{rows.first, 0}, {rows.count, ranks}});
+    std::vector<double> times_us(times.begin(), times.end());
+    const double worst_us = std::ranges::max(bounds_us);
+    const double iteration_us = median(times_us);
+    return worst_us <= largest_bound_share * iteration_us
+               ? ""
+               : text("the clocks are known to ", fixed(worst_us, 1),
+                      " us only, an iteration takes ", fixed(iteration_us, 1), " us");
+}
+
+/// One reading of several rows of an array over iterations and ranks.
+template <class Value>
+std::vector<Value> rows_of(const hdf5::File& file, const std::string& dataset, std::uint64_t first,
+                           std::uint64_t count) {
+    hdf5::Extent extent = file.extent(dataset);
+    extent[0] = count;
+    hdf5::Slab slab{hdf5::Extent(extent.size(), 0), extent};
+    slab.start[0] = first;
+    return file.read<Value>(dataset, slab);
+}
+
+/// When each rank's last gradients existed, in microseconds on rank 0's clock.
+std::vector<double> arrivals_us(std::span<const std::int64_t> starts_ns,
+                                std::span<const float> ready_us, std::size_t buckets) {
+    std::vector<double> arrivals;
+    for (std::size_t rank = 0; rank < starts_ns.size(); ++rank) {
+        arrivals.push_back(static_cast<double>(starts_ns[rank]) / 1e3 +
+                           ready_us[rank * buckets + buckets - 1]);
+    }
+    const bool is_whole = std::ranges::none_of(arrivals, [](double us) { return std::isnan(us); });
+    return is_whole ? arrivals : std::vector<double>{};
+}
+
+/// Columns of `StragglerSearch` behind the layers'.
+std::array<float, 4> causes_us(std::span<const float> activities, float unaccounted_us) {
+    const auto us = [&](Activity activity) {
+        const float value = activities[index(activity)];
+        return std::isnan(value) ? 0.0F : value;
+    };
+    return {us(Activity::input_wait), us(Activity::memcpy_h2d) + us(Activity::memcpy_d2h),
+            us(Activity::idle_launch) + us(Activity::idle_other) +
+                (std::isnan(unaccounted_us) ? 0.0F : unaccounted_us),
+            us(Activity::measurement)};
+}
+
+void search_rows(const hdf5::File& file, const Rows& rows, bool has_clocks,
+                 StragglerSearch& search) {
+    const hdf5::Extent extent = file.extent("layer_time");
+    const std::size_t ranks = extent[1];
+    const std::size_t of_layers = extent[2] * extent[3];
+    const std::size_t buckets = file.contains("bucket") ? file.extent("bucket").front() : 0;
+    const std::uint64_t at_once = std::max<std::uint64_t>(1, piece_floats / (ranks * of_layers));
+    std::vector<float> times(ranks * search.columns());
+    for (std::uint64_t chosen = 0; chosen < rows.chosen.size();) {
+        const std::uint64_t first = rows.first + rows.chosen[chosen];
+        const std::uint64_t count = std::min(at_once, rows.first + rows.count - first);
+        const auto iterations = rows_of<std::int64_t>(file, "iteration", first, count);
+        const auto layers = rows_of<float>(file, "layer_time", first, count);
+        const auto activities = rows_of<float>(file, "activity_time", first, count);
+        const auto unaccounted = rows_of<float>(file, "unaccounted", first, count);
+        std::vector<std::int64_t> starts;
+        std::vector<float> ready;
+        if (has_clocks && buckets > 0) {
+            starts = rows_of<std::int64_t>(file, "iteration_start", first, count);
+            ready = rows_of<float>(file, "bucket_ready", first, count);
+        }
+        for (; chosen < rows.chosen.size() && rows.first + rows.chosen[chosen] < first + count;
+             ++chosen) {
+            const std::uint64_t row = rows.first + rows.chosen[chosen] - first;
+            for (std::size_t rank = 0; rank < ranks; ++rank) {
+                const std::size_t cell = row * ranks + rank;
+                const auto of_rank =
+                    times.begin() + static_cast<std::ptrdiff_t>(rank * search.columns());
+                std::copy_n(layers.begin() + static_cast<std::ptrdiff_t>(cell * of_layers),
+                            of_layers, of_rank);
+                const auto causes =
+                    causes_us(std::span(activities).subspan(cell * activity_count, activity_count),
+                              unaccounted[cell]);
+                std::ranges::copy(causes, of_rank + static_cast<std::ptrdiff_t>(of_layers));
+            }
+            search.add(iterations[row], times,
+                       starts.empty() ? std::vector<double>{}
+                                      : arrivals_us(std::span(starts).subspan(row * ranks, ranks),
+                                                    std::span(ready).subspan(row * ranks * buckets,
+                                                                             ranks * buckets),
+                                                    buckets));
+        }
+    }
+}
+
+}  // namespace
+
+void write_stragglers(hdf5::File& file) {
+    const auto committed =
+        static_cast<std::uint64_t>(file.integer_attribute("/", "committed_iterations").value_or(0));
+    if (committed == 0 || !file.contains("late")) {
+        return;
+    }
+    const hdf5::Extent extent = file.extent("layer_time");
+    const std::string level = file.text_attribute("/", "level").value_or("");
+    const Rows rows = measured_rows(file, committed);
+    if (extent[1] < 2 || (level != "layer" && level != "op") || rows.chosen.empty()) {
+        return;
+    }
+    const std::string refused = refusal(file, rows, extent[1]);
+    StragglerSearch search(extent[1], extent[2]);
+    search_rows(file, rows, refused.empty(), search);
+    write_events(file, search.late(), 0);
+    write_events(file, search.stragglers(), 0);
+    file.set_attribute("late/late_by", "refused", refused);
+}
+
+}  // namespace layerledger

@@ -1,0 +1,230 @@
+#include "layerledger/timeline/stragglers.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/phase.hpp"
+
+namespace layerledger {
+namespace {
+
+constexpr std::size_t trimmed = StragglerSearch::window_iterations / 5;  // at either end
+
+/// For each rank the median of the other ranks' values.
+void medians_of_others(std::span<const float> values, std::vector<float>& sorted,
+                       std::span<float> medians) {
+    const std::size_t ranks = values.size();
+    sorted.assign(values.begin(), values.end());
+    std::ranges::sort(sorted);
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+        // Without this rank's value everything above it moves down by one.
+        const auto without = [&](std::size_t i) {
+            const float value = sorted[i];
+            return value < values[rank] ? value : sorted[i + 1];
+        };
+        const std::size_t others = ranks - 1;
+        medians[rank] = others % 2 == 1 ? without(others / 2)
+                                        : (without(others / 2 - 1) + without(others / 2)) / 2;
+    }
+}
+
+struct Trimmed {
+    double mean = 0;
+    double variance = 0;  ///< of the mean, from the winsorized values
+};
+
+Trimmed trimmed_mean(std::array<double, StragglerSearch::window_iterations> values) {
+    std::ranges::sort(values);
+    constexpr std::size_t n = StragglerSearch::window_iterations;
+    Trimmed result;
+    for (std::size_t i = trimmed; i < n - trimmed; ++i) {
+        result.mean += values[i] / static_cast<double>(n - 2 * trimmed);
+    }
+    std::fill_n(values.begin(), trimmed, values[trimmed]);
+    std::fill_n(values.rbegin(), trimmed, values[n - 1 - trimmed]);
+    double mean = 0;
+    for (const double value : values) {
+        mean += value / n;
+    }
+    double squares = 0;
+    for (const double value : values) {
+        squares += (value - mean) * (value - mean);
+    }
+    constexpr double kept = 1 - 2.0 * trimmed / n;
+    result.variance = squares / (n - 1) / (kept * kept * n);
+    return result;
+}
+
+Persistence persistence_of(const std::vector<std::size_t>& windows, std::size_t all) {
+    if (static_cast<double>(windows.size()) >= 0.8 * static_cast<double>(all)) {
+        return Persistence::always;
+    }
+    std::size_t spells = 1;
+    for (std::size_t i = 1; i < windows.size(); ++i) {
+        if (windows[i] > windows[i - 1] + 1) {
+            ++spells;
+        }
+    }
+    return windows.size() >= 2 * spells ? Persistence::spells : Persistence::random;
+}
+
+}  // namespace
+
+StragglerSearch::StragglerSearch(std::size_t ranks, std::size_t layers)
+    : ranks_(ranks), layers_(layers) {
+    LL_EXPECT(ranks >= 2);
+}
+
+void StragglerSearch::add(std::int64_t iteration, std::span<const float> times_us,
+                          std::span<const double> arrivals_us) {
+    const std::size_t row = ranks_ * columns();
+    LL_EXPECT(times_us.size() == row);
+    const std::size_t base = iterations_.size() * row;
+    excess_us_.resize(base + row);
+    others_us_.resize(base + row);
+    std::vector<float> values(ranks_);
+    std::vector<float> medians(ranks_);
+    std::vector<float> sorted;
+    for (std::size_t column = 0; column < columns(); ++column) {
+        // The update before the iteration delays it, the one in it the next.
+        const bool is_update =
+            column < layers_ * phases.size() && column % phases.size() == index(Phase::update);
+        const std::span<const float> from =
+            is_update && !previous_us_.empty() ? std::span<const float>(previous_us_) : times_us;
+        for (std::size_t rank = 0; rank < ranks_; ++rank) {
+            const float value = from[rank * columns() + column];
+            values[rank] = std::isnan(value) ? 0.0F : value;
+        }
+        medians_of_others(values, sorted, medians);
+        for (std::size_t rank = 0; rank < ranks_; ++rank) {
+            excess_us_[base + rank * columns() + column] = values[rank] - medians[rank];
+            others_us_[base + rank * columns() + column] = medians[rank];
+        }
+    }
+    previous_us_.assign(times_us.begin(), times_us.end());
+    iterations_.push_back(iteration);
+    find_last(iteration, arrivals_us);
+    if (iterations_.size() == window_iterations) {
+        judge_window();
+        iterations_.clear();
+        excess_us_.clear();
+        others_us_.clear();
+    }
+}
+
+void StragglerSearch::find_last(std::int64_t iteration, std::span<const double> arrivals_us) {
+    const std::size_t base = (iterations_.size() - 1) * ranks_ * columns();
+    std::vector<float> lateness(ranks_);
+    if (arrivals_us.empty()) {
+        for (std::size_t rank = 0; rank < ranks_; ++rank) {
+            for (std::size_t column = 0; column < columns(); ++column) {
+                lateness[rank] += excess_us_[base + rank * columns() + column];
+            }
+        }
+    } else {
+        for (std::size_t rank = 0; rank < ranks_; ++rank) {
+            lateness[rank] = static_cast<float>(arrivals_us[rank] - arrivals_us[0]);
+        }
+    }
+    const auto last = std::ranges::max_element(lateness) - lateness.begin();
+    LateIteration late;
+    late.iteration = iteration;
+    late.rank = last;
+    if (!arrivals_us.empty()) {
+        std::vector<float> medians(ranks_);
+        std::vector<float> sorted;
+        medians_of_others(lateness, sorted, medians);
+        late.late_us =
+            lateness[static_cast<std::size_t>(last)] - medians[static_cast<std::size_t>(last)];
+    }
+    const auto first = excess_us_.begin() + static_cast<std::ptrdiff_t>(
+                                                base + static_cast<std::size_t>(last) * columns());
+    const auto most = static_cast<std::size_t>(
+        std::max_element(first, first + static_cast<std::ptrdiff_t>(columns())) - first);
+    if (most < layers_ * phases.size()) {
+        late.layer = static_cast<std::int64_t>(most / phases.size());
+        late.phase = static_cast<std::int64_t>(most % phases.size());
+        late.cause = static_cast<std::int64_t>(LateCause::compute);
+    } else {
+        late.cause = static_cast<std::int64_t>(most - layers_ * phases.size());
+    }
+    late_.push_back(late);
+}
+
+void StragglerSearch::judge_window() {
+    const std::size_t row = ranks_ * columns();
+    std::vector<Trimmed> of_ranks(ranks_);
+    std::vector<double> others(ranks_);
+    double usual_us = 0;  // of everything together on one rank
+    for (const float median_us : others_us_) {
+        usual_us += median_us / static_cast<double>(window_iterations * ranks_);
+    }
+    for (std::size_t column = 0; column < columns(); ++column) {
+        double variance = 0;
+        for (std::size_t rank = 0; rank < ranks_; ++rank) {
+            std::array<double, window_iterations> excess{};
+            std::array<double, window_iterations> beside{};
+            for (std::size_t i = 0; i < window_iterations; ++i) {
+                excess[i] = excess_us_[i * row + rank * columns() + column];
+                beside[i] = others_us_[i * row + rank * columns() + column];
+            }
+            of_ranks[rank] = trimmed_mean(excess);
+            others[rank] = trimmed_mean(beside).mean;
+            variance += of_ranks[rank].variance / static_cast<double>(ranks_);
+        }
+        const double error = std::sqrt(variance);
+        const bool is_layer = column < layers_ * phases.size();
+        const double least_us = is_layer ? least_excess_us : least_share_of_cause * usual_us;
+        for (std::size_t rank = 0; rank < ranks_; ++rank) {
+            const double excess_us = of_ranks[rank].mean;
+            if (excess_us > tolerated_excess * others[rank] + needed_errors * error &&
+                excess_us > least_us) {
+                blames_.push_back({iterations_.front(), windows_, rank, column,
+                                   100 * excess_us / others[rank], excess_us});
+            }
+        }
+    }
+    ++windows_;
+}
+
+std::vector<Straggler> StragglerSearch::stragglers() const {
+    std::map<std::pair<std::size_t, std::size_t>, std::vector<const Blame*>> found;
+    for (const Blame& blame : blames_) {
+        found[{blame.rank, blame.column}].push_back(&blame);
+    }
+    std::vector<Straggler> all;
+    for (const auto& [which, blames] : found) {
+        const auto& [rank, column] = which;
+        Straggler straggler;
+        straggler.iteration = blames.front()->first_iteration;
+        straggler.rank = static_cast<std::int64_t>(rank);
+        const std::size_t layer_columns = layers_ * phases.size();
+        if (column < layer_columns) {
+            straggler.layer = static_cast<std::int64_t>(column / phases.size());
+            straggler.phase = static_cast<std::int64_t>(column % phases.size());
+            straggler.cause = static_cast<std::int64_t>(LateCause::compute);
+        } else {
+            straggler.cause = static_cast<std::int64_t>(column - layer_columns);
+        }
+        std::vector<std::size_t> windows;
+        for (const Blame* blame : blames) {
+            windows.push_back(blame->window);
+            straggler.percent += blame->percent / static_cast<double>(blames.size());
+            straggler.excess_us += blame->excess_us / static_cast<double>(blames.size());
+        }
+        straggler.windows = std::ssize(windows);
+        straggler.all_windows = static_cast<std::int64_t>(windows_);
+        straggler.persistence = static_cast<std::int64_t>(persistence_of(windows, windows_));
+        all.push_back(straggler);
+    }
+    std::ranges::sort(all, [](const Straggler& a, const Straggler& b) {
+        return a.excess_us * static_cast<double>(a.windows) >
+               b.excess_us * static_cast<double>(b.windows);
+    });
+    return all;
+}
+
+}  // namespace layerledger
