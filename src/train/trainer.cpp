@@ -145,6 +145,9 @@ void Trainer::iterate(std::int64_t iteration) {
     } catch (const std::exception&) {
         failure = std::current_exception();
         if (!synchronizer_.give_up()) {
+            if (world_.size() == 1) {
+                world_.agree([&] { std::rethrow_exception(failure); });  // nobody is left to tell
+            }
             throw;
         }
     }

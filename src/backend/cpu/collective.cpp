@@ -23,6 +23,7 @@ Mark now_ns() {
 class NoCollective final : public Collective {
 public:
     [[nodiscard]] const char* name() const noexcept override { return "none"; }
+    [[nodiscard]] bool carries_votes() const noexcept override { return true; }
     void start(BucketId, DeviceSpan, BucketSpan& span) override {
         span.start = span.transfer = span.end = span.ready;
     }
