@@ -137,8 +137,10 @@ class Repetitions(ExperimentTest):
         for row in failed:
             self.assertIn("class1/5.jpg", row["reason"])
             self.assertFalse((self.index.parent / row["directory"] / "lenet.h5").exists())
-        self.assertIn("rank 1: ", "".join(row["reason"] for row in failed))
-        self.assertTrue(any(not row["reason"].startswith("rank") for row in failed), rows)
+        # The reason is rank 0's own, or what rank 1 told it.
+        told = [row for row in failed if "rank 1: " in row["reason"]]
+        self.assertGreater(len(told), 0)
+        self.assertGreater(len(failed) - len(told), 0, rows)
         complete = [row for row in rows if row["status"] == "complete"]
         self.assertEqual(len(complete) + len(failed), 8)
         self.assertGreater(len(complete), 0)

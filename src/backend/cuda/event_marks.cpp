@@ -58,13 +58,9 @@ void EventMarks::resolve_next() const noexcept {
     const Mark mark = resolved_++;
     float milliseconds = 0;
     const Event& newer = event(mark);
-    if (cudaEventElapsedTime(&milliseconds, event(mark - 1).get(), newer.get()) ==
-        cudaErrorNotReady) {
-        static_cast<void>(cudaGetLastError());  // no failure of a later call
-        check_quietly(cudaEventSynchronize(newer.get()), "cudaEventSynchronize");
-        check_quietly(cudaEventElapsedTime(&milliseconds, event(mark - 1).get(), newer.get()),
-                      "cudaEventElapsedTime");
-    }
+    check_quietly(cudaEventSynchronize(newer.get()), "cudaEventSynchronize");
+    check_quietly(cudaEventElapsedTime(&milliseconds, event(mark - 1).get(), newer.get()),
+                  "cudaEventElapsedTime");
     newest_ns_ += static_cast<double>(milliseconds) * 1e6;
     moments_[static_cast<std::size_t>(mark) % moments_.size()] = std::llround(newest_ns_);
 }
