@@ -4,9 +4,9 @@
     python3 tests/bench/peer_torch_gpu.py resnet50:256:bf16 alexnet:128:tf32:compile
 
 A case is NETWORK:BATCH:PRECISION, followed by :compile for torch.compile instead of eager. All use
-channels_last, autocast for bf16, cudnn.benchmark, SGD with momentum. Like layerledger this copies a
-batch from pinned host memory on a stream of its own while the one before is trained on; --resident
-keeps one batch on the device instead. Prints one JSON line for each case: median iteration in ms
+channels_last, autocast for bf16, cudnn.benchmark, SGD with momentum. A batch is
+copied from pinned host memory on a stream of its own while the one before is trained on; --resident
+keeps one batch on the device instead, as layerledger does with its synthetic images. Prints one JSON line for each case: median iteration in ms
 (CUDA events around --group iterations), images per second, versions, parameters; or what failed.
 """
 
