@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "conformance/harness.hpp"
+#include "layerledger/base/counter_random.hpp"
 
 namespace layerledger::conformance {
 namespace {
@@ -89,6 +90,61 @@ TEST_P(DropoutConformance, GoesOnFromASavedPosition) {
     other.forward(Mode::training);
     EXPECT_EQ(kept(one), kept(other));
     EXPECT_THROW(other.ops().set_random_state(std::vector<std::uint64_t>(7)), Error);
+}
+
+// The mask by its definition: a function of seed, operation, pass and place in [N, C, H, W].
+std::vector<bool> defined_mask(std::uint64_t seed, std::uint64_t pass, double probability,
+                               std::size_t count) {
+    const std::uint64_t key = mixed_bits(random_bits(seed, dropout_op.index()) + pass);
+    const auto threshold = static_cast<std::uint32_t>(std::lround(std::ldexp(probability, 31)));
+    std::vector<bool> mask(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        mask[i] = dropout_keeps(key, static_cast<std::uint32_t>(i), threshold);
+    }
+    return mask;
+}
+
+/// Dropout of `channels` channels that a convolution with `window` has left in its own layout.
+Network dropping_behind(std::int64_t channels, const Window& window) {
+    NetworkBuilder net("dropout", {3, 16, 16}, 4);
+    net.layer("conv1");
+    const OpId x = net.convolution(net.input(), {.output_channels = channels, .window = window});
+    const OpId y = net.dropout(x, 0.25F);
+    net.layer("output");
+    net.softmax_loss(net.fully_connected(y, {.outputs = 4}));
+    return std::move(net).build();
+}
+
+// A backend pads channels and puts them where its operations like them (one behind the other,
+// innermost, in blocks of 16): each is held against the definition, hence against each other.
+TEST_P(DropoutConformance, EveryLayoutAndPrecisionDrawsTheSameMasks) {
+    constexpr std::int64_t batch = 3;
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+        for (const std::int64_t channels : {3, 16, 32, 37}) {
+            for (const Window& window : {Window{1}, Window{.kernel = 3, .stride = 2}}) {
+                Network network = dropping_behind(channels, window);
+                const Shape shape = network.op(dropout_op).output;
+                std::unique_ptr<Harness> harness;
+                try {
+                    harness = std::make_unique<Harness>(
+                        *backend_, std::move(network),
+                        CompileOptions{.batch = batch, .precision = precision, .seed = 5});
+                } catch (const Error& error) {
+                    ASSERT_EQ(error.code(), ExitCode::unavailable) << error.what();
+                    ASSERT_EQ(precision, Precision::bf16);  // an older processor
+                    continue;
+                }
+                for (std::uint64_t pass = 1; pass <= 2; ++pass) {
+                    harness->forward(Mode::training);
+                    EXPECT_EQ(kept(*harness),
+                              defined_mask(5, pass, 0.25,
+                                           static_cast<std::size_t>(batch * shape.elements())))
+                        << channels << " channels of " << shape.height << " x " << shape.width
+                        << ", pass " << pass;
+                }
+            }
+        }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, DropoutConformance, on_every_backend(), backend_name);

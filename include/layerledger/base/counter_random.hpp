@@ -21,6 +21,24 @@ namespace layerledger {
     return mixed_bits(key + (counter + 1) * 0x9E3779B97F4A7C15U);
 }
 
+/// 32 random bits for place `index` under `key`, of which vectors of many are made quickly: a 32-bit
+/// integer hash (after Wellons, "lowbias32") keyed on both sides.
+[[nodiscard]] constexpr std::uint32_t random_bits32(std::uint64_t key,
+                                                    std::uint32_t index) noexcept {
+    std::uint32_t h = index ^ static_cast<std::uint32_t>(key);
+    h = (h ^ (h >> 16U)) * 0x21F0AAADU;
+    h = (h ^ (h >> 15U)) * 0x735A2D97U;
+    h = ((h ^ (h >> 15U)) + static_cast<std::uint32_t>(key >> 32U)) * 0x85EBCA6BU;
+    return h ^ (h >> 13U);
+}
+
+/// Whether dropout keeps the value at `index` of [N, C, H, W], counted row by row whatever the
+/// layout in memory. `threshold` of 2^31 are dropped.
+[[nodiscard]] constexpr bool dropout_keeps(std::uint64_t key, std::uint32_t index,
+                                           std::uint32_t threshold) noexcept {
+    return (random_bits32(key, index) >> 1U) >= threshold;
+}
+
 /// A number in [0, limit) from random bits; limit < 2^32. Its bias is below limit / 2^32.
 [[nodiscard]] constexpr std::uint64_t random_below(std::uint64_t bits,
                                                    std::uint64_t limit) noexcept {

@@ -1,5 +1,5 @@
-// Dropout with a counter-based generator: the mask is a function of seed, operation, pass and
-// element, whatever the number of threads.
+// Dropout with a counter-based generator: the mask is a function of seed, operation, pass and place
+// in [N, C, H, W], whatever the layout in memory and the number of threads.
 #include <cmath>
 #include <cstdint>
 
@@ -21,13 +21,17 @@ public:
           scale_(1.0F / (1.0F - attributes.probability)) {
         const Memory x = program.tensor(op.inputs[0]).data;
         const Memory y = program.produce(op.id, x.get_desc());
-        mask_.resize(x.get_desc().get_size() / sizeof(Element));
-        workspace_bytes_ = mask_.size();
-        forward_.add([this, x, y] {
+        const Memory drawn = program.allocate(plain_layout(x.get_desc(), DataType::u8));
+        forward_.add([this, drawn] {
             ++pass_;
-            draw();
-            multiply(x, y);
+            draw(drawn);
         });
+        kept_ = program.converted(drawn, as_bytes(x.get_desc()), forward_);
+        forward_.add([this, x, y] { multiply(x, y); });
+        workspace_bytes_ = drawn.get_desc().get_size();
+        if (kept_ != drawn) {
+            workspace_bytes_ += kept_.get_desc().get_size();
+        }
         inference_.emplace();
         inference_->add([x, y] {
             copy_parallel(y.get_data_handle(), x.get_data_handle(), x.get_desc().get_size());
@@ -45,26 +49,19 @@ public:
     [[nodiscard]] std::uint64_t* draws() noexcept override { return &pass_; }
 
 private:
-    void draw() {
+    void draw(const Memory& drawn) const {
         const std::uint64_t key = mixed_bits(key_ + pass_);
-        const auto low = static_cast<std::uint32_t>(key);
-        const auto high = static_cast<std::uint32_t>(key >> 32);
-        const auto count = static_cast<std::int64_t>(mask_.size());
+        auto* const kept = static_cast<std::uint8_t*>(drawn.get_data_handle());
+        const auto count = static_cast<std::int64_t>(drawn.get_desc().get_size());
 #pragma omp parallel for simd schedule(static)
         for (std::int64_t i = 0; i < count; ++i) {
-            // A 32-bit integer hash (after Wellons, "lowbias32") keyed on both sides.
-            std::uint32_t h = static_cast<std::uint32_t>(i) ^ low;
-            h = (h ^ (h >> 16)) * 0x21f0aaadU;
-            h = (h ^ (h >> 15)) * 0x735a2d97U;
-            h = ((h ^ (h >> 15)) + high) * 0x85ebca6bU;
-            h ^= h >> 13;
-            mask_[static_cast<std::size_t>(i)] = (h >> 1) >= threshold_ ? 1 : 0;
+            kept[i] = dropout_keeps(key, static_cast<std::uint32_t>(i), threshold_) ? 1 : 0;
         }
     }
 
     void multiply(const Memory& from, const Memory& to) const {
-        const std::uint8_t* kept = mask_.data();
-        transform_parallel(static_cast<std::int64_t>(mask_.size()),
+        const auto* const kept = static_cast<const std::uint8_t*>(kept_.get_data_handle());
+        transform_parallel(static_cast<std::int64_t>(kept_.get_desc().get_size()),
                            static_cast<const Element*>(from.get_data_handle()),
                            static_cast<Element*>(to.get_data_handle()),
                            [kept, scale = scale_](std::int64_t i, float x) {
@@ -77,7 +74,7 @@ private:
     std::uint32_t threshold_;  // of 2^31
     float scale_;
     std::uint64_t pass_ = 0;
-    std::vector<std::uint8_t> mask_;
+    Memory kept_;  // a byte for each element, in the values' layout
 };
 
 }  // namespace

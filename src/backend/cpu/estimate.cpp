@@ -57,9 +57,11 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
         if (gradient && !options.inference_only) {
             bytes += element * elements * own_gradients(network, op.id);
         }
-        if (std::holds_alternative<MaxPool>(op.attributes) ||
-            std::holds_alternative<Dropout>(op.attributes)) {
-            bytes += elements;  // where the maximum was, what was kept: a byte each
+        if (std::holds_alternative<MaxPool>(op.attributes)) {
+            bytes += elements;  // where the maximum was, a byte each
+        } else if (std::holds_alternative<Dropout>(op.attributes)) {
+            // What was kept, a byte each; where planes may lie in blocks, in [N, C, H, W] too.
+            bytes += (op.output.height * op.output.width > 1 ? 2 : 1) * elements;
         } else if (std::holds_alternative<LocalResponseNorm>(op.attributes)) {
             bytes += 2 * element * elements;
         } else if (const auto* c = std::get_if<Convolution>(&op.attributes);

@@ -39,6 +39,12 @@ using Tag = dnnl::memory::format_tag;
     return desc;
 }
 
+/// The same layout with elements of one byte.
+[[nodiscard]] inline Desc as_bytes(Desc desc) {
+    desc.data.data_type = dnnl_u8;
+    return desc;
+}
+
 [[nodiscard]] inline float* floats(const Memory& memory) {
     return static_cast<float*>(memory.get_data_handle());
 }

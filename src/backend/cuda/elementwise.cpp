@@ -73,7 +73,7 @@ public:
 
 private:
     void apply(const void* from, void* to, bool accumulate) const {
-        kernels::dropout(plan_.type(), from, to, drawn_, accumulate, y_.extent.elements(),
+        kernels::dropout(plan_.type(), from, to, drawn_, accumulate, y_.channels, y_.extent,
                          plan_.stream());
     }
 

@@ -1,3 +1,4 @@
+#include "layerledger/base/counter_random.hpp"
 #include "vector.cuh"
 
 namespace layerledger::cuda::kernels {
@@ -165,32 +166,24 @@ __global__ void copy_elements_kernel(const T* from, std::int64_t from_stride,
     }
 }
 
-// The mask is a function of the pass and the element, so that backward draws it again: a 32-bit
-// integer hash (after Wellons, "lowbias32") keyed on both sides.
-__device__ bool is_kept(std::uint32_t element, std::uint32_t low, std::uint32_t high,
-                        std::uint32_t threshold) {
-    std::uint32_t h = element ^ low;
-    h = (h ^ (h >> 16)) * 0x21f0aaadU;
-    h = (h ^ (h >> 15)) * 0x735a2d97U;
-    h = ((h ^ (h >> 15)) + high) * 0x85ebca6bU;
-    h ^= h >> 13;
-    return (h >> 1) >= threshold;
-}
-
+// The mask is a function of the pass and of the place in [N, C, H, W], so that backward draws it
+// again. What lies in the padding draws its neighbour's, and is zero whatever it draws.
 template <class T>
 __global__ void dropout_kernel(const void* x, void* y, Dropout dropout, bool accumulate,
+                               unsigned channels, unsigned plane, unsigned row_vectors,
                                std::int64_t vectors) {
     const std::int64_t index = global_index();
     if (index < vectors) {
-        const auto low = static_cast<std::uint32_t>(dropout.key);
-        const auto high = static_cast<std::uint32_t>(dropout.key >> 32);
+        const auto pixel = static_cast<unsigned>(index / row_vectors);
+        const auto lane = static_cast<unsigned>(index - std::int64_t{pixel} * row_vectors);
+        const unsigned first_channel = pixel / plane * channels + lane * Vector<T>::size;
+        const unsigned place = pixel % plane;
         Vector<T> value = load<T>(x, index);
 #pragma unroll
-        for (int i = 0; i < Vector<T>::size; ++i) {
-            const auto element = static_cast<std::uint32_t>(index * Vector<T>::size + i);
-            value.set(i, is_kept(element, low, high, dropout.threshold)
-                             ? value.get(i) * dropout.scale
-                             : 0.0F);
+        for (unsigned i = 0; i < Vector<T>::size; ++i) {
+            const bool kept = dropout_keeps(dropout.key, (first_channel + i) * plane + place,
+                                            dropout.threshold);
+            value.set(i, kept ? value.get(i) * dropout.scale : 0.0F);
         }
         store<T>(y, index, value, accumulate);
     }
@@ -281,12 +274,14 @@ void copy_channels(Type type, const void* from, std::int64_t from_stride, std::i
 }
 
 void dropout(Type type, const void* x, void* y, Dropout dropout, bool accumulate,
-             std::int64_t count, cudaStream_t stream) {
+             std::int64_t channels, Extent extent, cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
-        const std::int64_t vectors = count / Vector<T>::size;
-        dropout_kernel<T>
-            <<<blocks_for(vectors), block_size, 0, stream>>>(x, y, dropout, accumulate, vectors);
+        const std::int64_t vectors = extent.elements() / Vector<T>::size;
+        dropout_kernel<T><<<blocks_for(vectors), block_size, 0, stream>>>(
+            x, y, dropout, accumulate, static_cast<unsigned>(channels),
+            static_cast<unsigned>(extent.height * extent.width),
+            static_cast<unsigned>(extent.channels / Vector<T>::size), vectors);
     });
 }
 

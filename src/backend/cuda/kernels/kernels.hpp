@@ -69,8 +69,9 @@ struct Dropout {
     std::uint32_t threshold = 0;  ///< of 2^31: what lies below is dropped
     float scale = 1;
 };
-/// y (+)= x * mask: forward on values, backward on gradients.
-void dropout(Type, const void* x, void* y, Dropout, bool accumulate, std::int64_t count,
+/// y (+)= x * mask: forward on values, backward on gradients. The mask counts the places of
+/// [N, `channels`, H, W], which has no padding.
+void dropout(Type, const void* x, void* y, Dropout, bool accumulate, std::int64_t channels, Extent,
              cudaStream_t);
 
 // pooling.cu
