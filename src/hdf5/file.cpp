@@ -1,6 +1,5 @@
 #include "layerledger/hdf5/file.hpp"
 
-#include <hdf5.h>
 #include <hdf5_hl.h>
 
 #include <algorithm>
@@ -10,10 +9,11 @@
 #include <mutex>
 #include <numeric>
 
-#include "deferred_changes.hpp"
+#include "checked.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "ordered_driver.hpp"
 
 namespace layerledger::hdf5 {
 namespace {
@@ -33,27 +33,6 @@ private:
     std::lock_guard<std::recursive_mutex> lock_;
 };
 
-/// The most specific message on HDF5's error stack.
-std::string innermost_reason() {
-    std::string reason = "no reason given";
-    const H5E_walk2_t take_first = [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
-        *static_cast<std::string*>(out) = error->desc;
-        return 1;  // no further
-    };
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &reason);
-    return reason;
-}
-
-/// Passes a result through, or throws where HDF5 says failure (a negative number).
-template <class Result>
-Result check(Result result, std::string_view call) {
-    if (result < 0) {
-        throw Error(ExitCode::internal, {"HDF5", static_cast<int>(result), call},
-                    innermost_reason());
-    }
-    return result;
-}
-
 /// Switches off HDF5's printing of error stacks, and its tidying up when the process ends, which
 /// crashes over a file that a full disk kept from closing; once and before its first call.
 void keep_quiet() {
@@ -62,31 +41,6 @@ void keep_quiet() {
     static const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     static_cast<void>(quiet);
 }
-
-template <auto close>
-class Id {
-public:
-    Id(hid_t id, std::string_view call) : id_(check(id, call)) {}
-    Id(Id&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
-    Id& operator=(Id&&) = delete;
-    ~Id() {
-        if (id_ >= 0) {
-            close(id_);
-        }
-    }
-    operator hid_t() const noexcept { return id_; }
-
-private:
-    hid_t id_;
-};
-
-using DatasetId = Id<H5Dclose>;
-using SpaceId = Id<H5Sclose>;
-using TypeId = Id<H5Tclose>;
-using PropertiesId = Id<H5Pclose>;
-using AttributeId = Id<H5Aclose>;
-using GroupId = Id<H5Gclose>;
-using ObjectId = Id<H5Oclose>;
 
 TypeId text_type() {
     TypeId type(H5Tcopy(H5T_C_S1), "H5Tcopy");
@@ -203,126 +157,6 @@ std::optional<OpenAttribute> open_single(std::int64_t file, const std::string& p
     return OpenAttribute{std::move(object), std::move(id)};
 }
 
-// A driver of HDF5 that puts the writes of a commit in an order that survives a kill: what lies
-// behind the old end of the file at once, and what changes older bytes when the file is flushed,
-// from front to back. All that the changes point to is then in the file already: first the
-// superblock learns the new end, then each index, whose root lies before its leaves, and only the
-// next flush says how many iterations there are. By itself HDF5 writes in order of address, so that
-// for a moment an index points to what is not there yet.
-struct OrderedFile : H5FD_t {
-    H5FD_t* file;  ///< HDF5's own driver, which does the work
-    DeferredChanges changes;
-};
-
-OrderedFile& ordered(H5FD_t* file) {
-    return *static_cast<OrderedFile*>(file);
-}
-const OrderedFile& ordered(const H5FD_t* file) {
-    return *static_cast<const OrderedFile*>(file);
-}
-
-H5FD_t* ordered_open(const char* name, unsigned flags, hid_t, haddr_t largest) {
-    const PropertiesId properties(H5Pcreate(H5P_FILE_ACCESS), "H5Pcreate");
-    if (H5Pset_file_locking(properties, 1, 1) < 0) {
-        return nullptr;
-    }
-    H5FD_t* const file = H5FDopen(name, flags, properties, largest);
-    return file != nullptr ? new OrderedFile{{}, file, {}} : nullptr;
-}
-
-herr_t ordered_read(H5FD_t* self, H5FD_mem_t type, hid_t transfer, haddr_t address,
-                    std::size_t size, void* bytes) {
-    const OrderedFile& of = ordered(self);
-    const herr_t status = H5FDread(of.file, type, transfer, address, size, bytes);
-    of.changes.overlay(address, {static_cast<std::byte*>(bytes), size});
-    return status;
-}
-
-herr_t ordered_write(H5FD_t* self, H5FD_mem_t type, hid_t transfer, haddr_t address,
-                     std::size_t size, const void* bytes) {
-    OrderedFile& of = ordered(self);
-    const std::span all(static_cast<const std::byte*>(bytes), size);
-    const std::size_t deferred = of.changes.defer(address, all);
-    if (deferred < size && H5FDwrite(of.file, type, transfer, address + deferred, size - deferred,
-                                     all.data() + deferred) < 0) {
-        of.changes.withhold();
-        return -1;
-    }
-    return 0;
-}
-
-bool apply_changes(OrderedFile& of, hid_t transfer) {
-    return of.changes.apply([&](std::uint64_t address, std::span<const std::byte> bytes) {
-        return H5FDwrite(of.file, H5FD_MEM_DEFAULT, transfer, address, bytes.size(),
-                         bytes.data()) >= 0;
-    });
-}
-
-herr_t ordered_flush(H5FD_t* self, hid_t transfer, hbool_t closing) {
-    OrderedFile& of = ordered(self);
-    return apply_changes(of, transfer) ? H5FDflush(of.file, transfer, closing) : -1;
-}
-
-herr_t ordered_close(H5FD_t* self) {
-    OrderedFile* const of = &ordered(self);
-    const bool is_applied = apply_changes(*of, H5P_DATASET_XFER_DEFAULT);
-    const herr_t status = H5FDclose(of->file);
-    delete of;
-    return is_applied ? status : -1;
-}
-
-herr_t ordered_query(const H5FD_t* self, unsigned long* features) {
-    if (self == nullptr) {
-        *features = 0;
-        return 0;
-    }
-    // Without accumulation each write is one object of HDF5's, which stays whole.
-    constexpr unsigned long without = H5FD_FEAT_POSIX_COMPAT_HANDLE | H5FD_FEAT_ACCUMULATE_METADATA;
-    const int status = H5FDquery(ordered(self).file, features);
-    *features &= ~without;
-    return status < 0 ? -1 : 0;
-}
-
-hid_t ordered_driver() {
-    static H5FD_class_t driver{};
-    driver.name = "layerledger_ordered";
-    driver.maxaddr = std::numeric_limits<std::int64_t>::max();
-    driver.fc_degree = H5F_CLOSE_STRONG;
-    driver.open = ordered_open;
-    driver.close = ordered_close;
-    driver.read = ordered_read;
-    driver.write = ordered_write;
-    driver.flush = ordered_flush;
-    driver.query = ordered_query;
-    driver.cmp = [](const H5FD_t* a, const H5FD_t* b) {
-        return H5FDcmp(ordered(a).file, ordered(b).file);
-    };
-    driver.get_eoa = [](const H5FD_t* self, H5FD_mem_t type) {
-        return H5FDget_eoa(ordered(self).file, type);
-    };
-    driver.set_eoa = [](H5FD_t* self, H5FD_mem_t type, haddr_t end) {
-        return H5FDset_eoa(ordered(self).file, type, end);
-    };
-    driver.get_eof = [](const H5FD_t* self, H5FD_mem_t type) {
-        return H5FDget_eof(ordered(self).file, type);
-    };
-    driver.get_handle = [](H5FD_t* self, hid_t, void** handle) {
-        *handle = &ordered(self);
-        return 0;
-    };
-    driver.truncate = [](H5FD_t* self, hid_t transfer, hbool_t closing) {
-        return H5FDtruncate(ordered(self).file, transfer, closing);
-    };
-    driver.lock = [](H5FD_t* self, hbool_t exclusive) {
-        return H5FDlock(ordered(self).file, exclusive);
-    };
-    driver.unlock = [](H5FD_t* self) { return H5FDunlock(ordered(self).file); };
-    constexpr std::array<H5FD_mem_t, H5FD_MEM_NTYPES> kinds H5FD_FLMAP_DICHOTOMY;
-    std::ranges::copy(kinds, driver.fl_map);
-    static const hid_t id = check(H5FDregister(&driver), "H5FDregister");
-    return id;
-}
-
 /// A kill can cut a write between two pages of memory. The nodes of indices, which are rewritten in
 /// place, are all larger than half a page and smaller than one, and so never lie across two.
 PropertiesId access_for_writing() {
@@ -355,13 +189,9 @@ File File::open(const std::string& path, Access access, Locking locking) {
     if (access == Access::read) {
         return File(check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, properties), "H5Fopen"));
     }
-    check(H5Pset_driver(properties, ordered_driver(), nullptr), "H5Pset_driver");
+    write_in_order(properties);
     File file(check(H5Fopen(path.c_str(), H5F_ACC_RDWR, properties), "H5Fopen"));
-    void* driver = nullptr;
-    check(H5Fget_vfd_handle(file.id_, H5P_DEFAULT, &driver), "H5Fget_vfd_handle");
-    haddr_t end = 0;
-    check(H5Fget_eoa(file.id_, &end), "H5Fget_eoa");
-    static_cast<OrderedFile*>(driver)->changes.defer_below(end);
+    defer_changes_of_old_bytes(file.id_);
     return file;
 }
 

@@ -47,8 +47,7 @@ LIBRARIES = {
 }
 
 # Libraries that one file alone may know.
-ONE_FILE = {"HDF5": "src/hdf5/file.cpp", "libjpeg-turbo": "src/data/jpeg_decoder.cpp",
-            "zlib": "src/record/gzip_file.cpp"}
+ONE_FILE = {"libjpeg-turbo": "src/data/jpeg_decoder.cpp", "zlib": "src/record/gzip_file.cpp"}
 
 # C++ headers have no suffix; of C's, these are the operating system's and the processor's.
 STANDARD = re.compile(r"[a-z_]+")
