@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The install tree runs where it was not made, and tests/gpu/run in it does what a machine allows.
 
-Installs the build named by the environment variable BUILD, with the program CMAKE.
+Packs the build named by the environment variable BUILD, with the program CMAKE, and unpacks it.
 """
 
 import json
@@ -10,10 +10,12 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import unittest
 
 USAGE, NO_TREE = 64, 66
+MOST_CARRIED_BYTES = 50 * 2**20
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 OF_THE_MACHINE = re.compile(
     r"(linux-vdso|ld-linux[\w-]*|lib(c|m|dl|pthread|rt|resolv|util|nsl|anl|mvec))\.so")
@@ -25,17 +27,24 @@ class InstallTree(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="layerledger-install-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        made = cls.folder / "made here"
-        subprocess.run([os.environ["CMAKE"], "--install", os.environ["BUILD"], "--prefix",
-                        str(made), "--strip"], check=True, stdout=subprocess.DEVNULL, timeout=120)
+        subprocess.run([pathlib.Path(os.environ["CMAKE"]).with_name("cpack"), "--config",
+                        f"{os.environ['BUILD']}/CPackConfig.cmake", "-B", cls.folder / "made here"],
+                       check=True, stdout=subprocess.DEVNULL, timeout=300)
+        (cls.package,) = (cls.folder / "made here").glob("*.tar.gz")
+        with tarfile.open(cls.package) as package:
+            package.extractall(cls.folder / "unpacked")
+        (unpacked,) = (cls.folder / "unpacked").iterdir()
         cls.tree = cls.folder / "moved there"
-        made.rename(cls.tree)
+        unpacked.rename(cls.tree)
 
     def run_bare(self, *words, **environment):
         """With nothing in the environment that could point to this machine's libraries."""
         return subprocess.run([str(word) for word in words], capture_output=True, text=True,
                               timeout=200, stdin=subprocess.DEVNULL, cwd=self.folder, check=False,
                               env={"PATH": "/usr/bin:/bin"} | AS_ROOT | environment)
+
+    def test_what_is_carried_is_small(self):
+        self.assertLess(self.package.stat().st_size, MOST_CARRIED_BYTES)
 
     def test_says_its_versions(self):
         done = self.run_bare(self.tree / "bin" / "layerledger", "version")

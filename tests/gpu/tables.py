@@ -239,9 +239,11 @@ def main():
         tests = summary[kind]
         if tests:
             failed = [name for name, verdict, _ in tests if verdict == "failed"]
-            on_gpu = sum("cuda" in name for name, _, _ in tests)
-            lines += ["", f"{kind}: {len(tests)} tests, {on_gpu} of them on the GPU, "
-                          f"{len(failed)} failed" + "".join(f"\n  {name}" for name in failed[:40])]
+            skipped = sum(verdict == "skipped" for _, verdict, _ in tests)
+            on_gpu = sum("cuda" in name and verdict != "skipped" for name, verdict, _ in tests)
+            lines += ["", f"{kind}: {len(tests) - skipped} tests, {on_gpu} of them on the GPU, "
+                          f"{len(failed)} failed; {skipped} skipped"
+                          + "".join(f"\n  {name}" for name in failed[:40])]
     if summary["losses"]:
         lines += ["", f"AlexNet fp32, losses of {summary['losses']['iterations']} iterations, GPU against "
                       f"CPU: at most {summary['losses']['worst']:.2e} apart (relative)"]
