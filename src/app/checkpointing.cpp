@@ -9,6 +9,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/train/validation.hpp"
+#include "setting_differences.hpp"
 
 namespace layerledger {
 namespace {
@@ -106,23 +107,15 @@ std::string differences(const Checkpoint& checkpoint, const std::vector<Fact>& i
 }
 
 std::string changed_settings(const Checkpoint& checkpoint, const Experiment& experiment) {
-    std::map<std::string, std::string> there;
+    std::vector<Fact> there;
     try {
         for (SettingText& setting : parse_ini(checkpoint.config_text).settings) {
-            there[setting.key] = std::move(setting.value);
+            there.emplace_back(std::move(setting.key), std::move(setting.value));
         }
     } catch (const Error&) {
         return "";  // of a version with other settings
     }
-    std::string all;
-    for (const SettingText& here : experiment.settings) {
-        const auto found = there.find(here.key);
-        if (found != there.end() && found->second != here.value && !may_differ_silently(here.key)) {
-            all += text(all.empty() ? "" : ", ", here.key, " (", found->second, " there, ",
-                        here.value, " here)");
-        }
-    }
-    return all;
+    return setting_differences(there, experiment, may_differ_silently);
 }
 
 void put_state(Checkpoint& checkpoint, TrainerState state, const Network& network,

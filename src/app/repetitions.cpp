@@ -1,11 +1,13 @@
 #include "repetitions.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 #include <sstream>
 #include <system_error>
 #include <utility>
@@ -18,6 +20,7 @@
 #include "layerledger/record/run_reader.hpp"
 #include "repetition_index.hpp"
 #include "run_paths.hpp"
+#include "setting_differences.hpp"
 
 namespace layerledger {
 namespace {
@@ -25,6 +28,26 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view start_anew = "use --output.overwrite true or another experiment.name";
+
+/// Where results go and data comes from, and how long to wait: nothing that a run's losses or times
+/// depend on.
+bool may_differ(const std::string& key) {
+    constexpr std::array keys{"data.remote",         "data.remote_timeout_seconds",
+                              "data.ssh_options",    "train.checkpoint_keep",
+                              "train.resume",        "train.resume_mismatch",
+                              "sync.timeout_seconds"};
+    return key.starts_with("output.") || std::ranges::find(keys, key) != keys.end();
+}
+
+/// Nothing where there is no run file, or one of a training that is not over.
+std::optional<RunIdentity> complete_run(const std::string& path) {
+    try {
+        RunIdentity run = identify_run(path);
+        return run.status == "complete" ? std::optional(std::move(run)) : std::nullopt;
+    } catch (const Error&) {
+        return {};
+    }
+}
 
 /// Empty where there is no such file.
 std::string content_of(const std::string& path) {
@@ -62,6 +85,8 @@ private:
     void begin_index();
     /// Takes over what an earlier job has reached.
     void go_on_with(const std::string& earlier);
+    /// Throws Error{cannot_create} where a complete run is of another experiment than this.
+    void require_same_experiment() const;
     void update_index();
     [[nodiscard]] Experiment experiment_of(std::size_t number) const;
     [[nodiscard]] ExitCode run_one(std::size_t number, const TrainRepetition& train);
@@ -118,8 +143,31 @@ void Repetitions::go_on_with(const std::string& earlier) {
                      start_anew));
     repetitions_ = std::move(known);
     if (world_.is_root()) {
+        require_same_experiment();
+    }
+    if (world_.is_root()) {
         log::info(text("going on with '", index_, "': ", complete, " of ", repetitions_.size(),
                        " repetitions are complete"));
+    }
+}
+
+void Repetitions::require_same_experiment() const {
+    for (std::size_t i = 0; i < repetitions_.size(); ++i) {
+        const Experiment one = experiment_of(i);
+        const std::string path = run_file_path(one);
+        const std::optional<RunIdentity> run = complete_run(path);
+        if (!run) {
+            continue;  // it will be trained as it is now
+        }
+        std::string differences = setting_differences(run->settings, one, may_differ);
+        if (run->ranks != world_.size()) {
+            differences += text(differences.empty() ? "" : ", ", "ranks (", run->ranks, " there, ",
+                                world_.size(), " here)");
+        }
+        LL_VALIDATE(
+            differences.empty(), ExitCode::cannot_create,
+            text("'", path, "' is complete and of another experiment: ", differences,
+                 " (repetitions differ in their seed alone) go on with the same, or ", start_anew));
     }
 }
 

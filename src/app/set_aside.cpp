@@ -9,6 +9,7 @@
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/record/run_writer.hpp"
 
 namespace layerledger {
 namespace {
@@ -38,6 +39,22 @@ fs::path numbered(const fs::path& run_file, SetAside why, int number) {
         text(run_file.stem().string(), ".", word, "-", number, run_file.extension().string()));
 }
 
+/// The file names its lists. Where it cannot be told their new names, they are found by its own.
+void rename_lists_in(const fs::path& run_file) {
+    const auto name_of = [&](std::string_view ending) {
+        return fs::path(run_file).replace_extension(ending).filename().string();
+    };
+    std::error_code failure;
+    if (!fs::exists(run_file, failure)) {
+        return;
+    }
+    try {
+        rename_image_lists(run_file.string(), name_of(".train.tsv"), name_of(".val.tsv"));
+    } catch (const Error& error) {
+        log::warning(error.what());
+    }
+}
+
 }  // namespace
 
 std::string set_aside(const std::string& run_file, SetAside why) {
@@ -58,6 +75,7 @@ std::string set_aside(const std::string& run_file, SetAside why) {
                 move(companion, fs::path(aside).replace_extension(ending));
             }
         }
+        rename_lists_in(aside);
         // Last, because they are what a start goes on from that follows a kill in between.
         if (fs::exists(checkpoints, failure)) {
             move(checkpoints, checkpoints_of(aside));

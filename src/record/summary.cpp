@@ -321,6 +321,8 @@ RunIdentity identify_run(const std::string& path) {
     const std::optional<ValidationRecord> validation = read_validation(file);
     return {file.text_attribute("/", "run_id").value_or(""),
             file.text_attribute("/", "status").value_or(""),
+            file.contains("rank") ? static_cast<std::int64_t>(file.extent("rank").front()) : 0,
+            read_facts(file, "config"),
             file.integer_attribute("/", "committed_iterations").value_or(0),
             validation ? validation->iteration : -1};
 }

@@ -175,6 +175,40 @@ class Repetitions(ExperimentTest):
             self.assertLess(run.attrs["committed_iterations"], 2000)
         self.assertIn("lenet.unfinished-1.h5", result.stderr)
 
+    def test_what_was_killed_keeps_its_lists_of_images_and_names_them(self):
+        images = self.folder / "images"
+        write_images(images, 2, count=8)
+        settings = {"experiment__repetitions": 2, "train__iterations": 1000, "train__topk": 2,
+                    "output__commit_seconds": 0.01, "data__source": "folder", "data__root": images}
+        self.kill_in_second_repetition(lambda folder: committed(folder / "lenet.h5") > 0, **settings)
+        result = self.train(**settings)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("lenet.unfinished-1", "lenet"):
+            run_file = self.index.parent / "repetition-02" / f"{name}.h5"
+            with h5py.File(run_file) as run:
+                for part in ("train", "val"):
+                    named = run["labels"].attrs[f"{part}_list"]
+                    self.assertEqual(named, f"{name}.{part}.tsv")
+                    lines = (run_file.parent / named).read_text().splitlines()
+                    self.assertEqual(len(lines), run["labels"].attrs[f"{part}_images"])
+
+    def test_with_other_settings_than_what_is_complete_it_is_refused(self):
+        settings = {"experiment__repetitions": 2, "train__iterations": 2000}
+        before = self.kill_in_second_repetition(pathlib.Path.exists, **settings)
+        for ranks, changed, named in (
+                (2, {"train__learning_rate": 0.5}, ["train.learning_rate (0.01 there, 0.5 here)"]),
+                (2, {"profile__level": "op", "train__iterations": 9},
+                 ["train.iterations (2000 there, 9 here)", "profile.level (layer there, op here)"]),
+                (1, {}, ["ranks (2 there, 1 here)"])):
+            result = self.train(ranks, **{**settings, **changed})
+            self.assertEqual(result.returncode, CANNOT_CREATE, result.stderr)
+            for words in [*named, "repetition-01/lenet.h5", "--output.overwrite"]:
+                self.assertIn(words, result.stderr)
+        self.assertEqual((self.index.parent / "repetition-01" / "lenet.h5").read_bytes(), before)
+        result = self.train(**settings, sync__timeout_seconds=60, output__csv="true")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([row["status"] for row in rows_of(self.index)], ["complete"] * 2)
+
     def test_one_that_was_killed_resumes_from_its_checkpoint(self):
         settings = {"experiment__repetitions": 2, "train__iterations": 2000,
                     "train__checkpoint_every": 50, "train__resume": "auto"}

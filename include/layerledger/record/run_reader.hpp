@@ -91,6 +91,8 @@ struct RunSummary {
 struct RunIdentity {
     std::string run_id;
     std::string status;
+    std::int64_t ranks = 0;
+    std::vector<Fact> settings;  ///< key and value
     std::int64_t committed_iterations = 0;
     std::int64_t last_validation = -1;  ///< training iterations before it; -1 where there is none
 };

@@ -160,4 +160,9 @@ private:
 /// file alone that anyone else has open. Never throws.
 void mark_failed(const std::string& path) noexcept;
 
+/// Says in a run file that its lists of images have other names now; nothing where it names none.
+/// Throws Error{data_lost} where that cannot be written.
+void rename_image_lists(const std::string& path, const std::string& train_list,
+                        const std::string& val_list);
+
 }  // namespace layerledger
