@@ -1,6 +1,8 @@
 #include "layerledger/timeline/ledger.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/timeline/intervals.hpp"
@@ -28,6 +30,20 @@ Communication communication_of(std::span<const BucketSpan> buckets) {
     transfer = united(std::move(transfer));
     wait = difference(united(std::move(wait)), transfer);
     return {transfer, wait};
+}
+
+/// How long the device waited for the host in a span.
+std::int64_t starved_ns(const Span& span) {
+    return std::clamp(span.launch, span.start, span.end) - span.start;
+}
+
+/// The time of copies beside the spans in which the compute stream waited for one.
+std::int64_t hidden_copies_ns(std::span<const CopySpan> copies, std::vector<Interval> exposed) {
+    std::vector<Interval> all;
+    for (const CopySpan& copy : copies) {
+        all.push_back({copy.start, copy.end});
+    }
+    return total_length(difference(united(std::move(all)), united(std::move(exposed))));
 }
 
 /// Adds one span to a quantity that is absent until its first span.
@@ -70,26 +86,40 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
     const std::int64_t wall_ns = iteration.window_end_ns - iteration.window_start_ns;
     account.iteration_time = microseconds(wall_ns);
     std::vector<Interval> joins;
+    std::vector<Interval> exposed_copies;
+    std::int64_t operations_starved_ns = 0;  // of the layer that comes next
     Totals totals;
     for (const Span& span : iteration.compute) {
         const std::int64_t ns = span.end - span.start;
         const auto item = static_cast<std::size_t>(span.index);
         switch (span.kind) {
             case SpanKind::layer: {
+                // A layer starts with its first operation: what both waited is counted once.
+                const std::int64_t starved =
+                    std::max(starved_ns(span), std::exchange(operations_starved_ns, 0));
                 const std::size_t cell = item * phases.size() + index(span.phase);
-                add(account.layer_time.at(cell), ns);
+                add(account.layer_time.at(cell), ns - starved);
                 if (std::isnan(account.layer_start[cell])) {
-                    account.layer_start[cell] = microseconds(span.start - account.start_ns);
+                    account.layer_start[cell] =
+                        microseconds(span.start + starved_ns(span) - account.start_ns);
                 }
-                totals.layers_ns += ns;
+                totals.layers_ns += ns - starved;
+                totals.activity_ns[index(Activity::idle_launch)] += starved;
                 break;
             }
             case SpanKind::op:
                 if (extents.ops > 0) {
-                    add(account.op_time.at(item * phases.size() + index(span.phase)), ns);
+                    add(account.op_time.at(item * phases.size() + index(span.phase)),
+                        ns - starved_ns(span));
+                }
+                operations_starved_ns += starved_ns(span);
+                break;
+            case SpanKind::activity:
+                totals.activity_ns.at(item) += ns;
+                if (item == index(Activity::memcpy_h2d)) {
+                    exposed_copies.push_back({span.start, span.end});
                 }
                 break;
-            case SpanKind::activity: totals.activity_ns.at(item) += ns; break;
             case SpanKind::join: joins.push_back({span.start, span.end}); break;
         }
     }
@@ -115,6 +145,10 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
     account.allreduce_hidden =
         microseconds(total_length(communication.transfer) + total_length(communication.wait) -
                      transfer_ns - wait_ns);
+    if (!iteration.copies.empty()) {
+        account.memcpy_hidden =
+            microseconds(hidden_copies_ns(iteration.copies, std::move(exposed_copies)));
+    }
     for (std::size_t i = 0; i < iteration.buckets.size(); ++i) {
         const BucketSpan& bucket = iteration.buckets[i];
         account.bucket_ready[i] = microseconds(bucket.ready - account.start_ns);

@@ -1,14 +1,22 @@
 #include "layerledger/timeline/recorder.hpp"
 
+#include <algorithm>
+
 #include "layerledger/base/contract.hpp"
 
 namespace layerledger {
+namespace {
+
+constexpr std::size_t most_copies = 2;  // of one iteration
+
+}  // namespace
 
 Recorder::Recorder(MarkSource& source, const Extents& extents, std::size_t capacity)
     // One iteration is open, `latency` are in flight, one more waits to be taken.
     : source_(source), extents_(extents), ring_(static_cast<std::size_t>(source.latency()) + 2) {
     for (Slot& slot : ring_) {
         slot.spans.reserve(2 * capacity + 1);  // a gap before each and one at the end
+        slot.copies.reserve(most_copies);
     }
     set_buckets(extents.buckets);
 }
@@ -20,7 +28,7 @@ void Recorder::set_buckets(std::size_t buckets) {
         slot.buckets.resize(buckets);
         slot.spans.reserve(slot.spans.capacity() + 2 * buckets);  // each is started once
     }
-    source_.reserve(2 * ring_.front().spans.capacity() + 4 * buckets);
+    source_.reserve(2 * ring_.front().spans.capacity() + 4 * buckets + 2 * most_copies);
 }
 
 Recorder::Scope Recorder::begin_iteration(std::int64_t iteration, Level level) {
@@ -30,12 +38,13 @@ Recorder::Scope Recorder::begin_iteration(std::int64_t iteration, Level level) {
         pause_ended();
     }
     const bool lost = level >= Level::layer && source_.lost_processor();
-    const Mark begun = source_.mark();
+    const Mark begun = source_.queues() ? *previous_end_ : source_.mark();
     Slot& slot = ring_[begun_ % ring_.size()];
     ++begun_;
     slot.iteration = iteration;
     slot.level = level;
     slot.spans.clear();
+    slot.copies.clear();
     slot.window_start = *previous_end_;
     open_ = &slot;
     if (lost) {
@@ -49,11 +58,28 @@ BucketSpan& Recorder::bucket(BucketId bucket) noexcept {
     return open_->buckets[bucket.index()];
 }
 
-Mark Recorder::start(const Span& span) noexcept {
-    if (span.kind == SpanKind::op) {
-        return source_.mark();
+CopySpan* Recorder::copy() noexcept {
+    if (at_least(Level::iteration) == nullptr) {
+        return nullptr;
     }
-    return continues_pass(span) ? gap_start_ : end_gap();
+    if (open_->copies.size() == open_->copies.capacity()) {
+        ++dropped_;
+        return nullptr;
+    }
+    return &open_->copies.emplace_back();
+}
+
+void Recorder::start(Span& span) noexcept {
+    if (source_.queues() && open_->level >= Level::layer) {
+        span.start = gap_start_;
+        if (span.kind == SpanKind::layer || span.kind == SpanKind::op) {
+            span.launch = source_.host_mark();
+        }
+    } else if (span.kind == SpanKind::op) {
+        span.start = source_.mark();
+    } else {
+        span.start = continues_pass(span) ? gap_start_ : end_gap();
+    }
 }
 
 // Whatever can happens before the end's mark, so that its cost is the span's and not a gap's: the
@@ -62,16 +88,37 @@ void Recorder::finish(const Span& span) noexcept {
     Span& kept = add(span);
     if (span.kind == SpanKind::op) {
         kept.end = source_.mark();
+        if (source_.queues()) {
+            gap_start_ = kept.end;
+        }
         return;
     }
+    const bool on_host = ends_on_host(span);
     if (span.kind == SpanKind::layer) {
         pass_ = span.phase;
     } else if (!continues_pass(span)) {
         pass_.reset();
     }
     source_.lost_processor();
-    kept.end = source_.mark();
+    kept.end = on_host ? source_.host_mark() : source_.mark();
     start_gap(kept.end);
+}
+
+bool Recorder::ends_on_host(const Span& span) const noexcept {
+    switch (span.kind) {
+        case SpanKind::layer: return gap_start_ != span.start;  // operations were marked in it
+        case SpanKind::op: return false;
+        case SpanKind::join:
+            // With one rank alone every sum is there at once.
+            return std::ranges::all_of(open_->buckets, [](const BucketSpan& bucket) {
+                return bucket.end == bucket.ready;
+            });
+        case SpanKind::activity:
+            return span.index == static_cast<std::int32_t>(Activity::measurement) ||
+                   span.index == static_cast<std::int32_t>(Activity::input_wait) ||
+                   span.index == static_cast<std::int32_t>(Activity::idle_launch);
+    }
+    return false;
 }
 
 // The processor is watched from behind the mark that starts a gap to before the mark that ends it:
@@ -113,7 +160,7 @@ bool Recorder::continues_pass(const Span& span) const noexcept {
 
 void Recorder::end_iteration() noexcept {
     LL_EXPECT(open_ != nullptr);
-    open_->window_end = end_gap();
+    open_->window_end = source_.queues() ? gap_start_ : end_gap();
     start_gap(open_->window_end);
     pass_.reset();
     previous_end_ = open_->window_end;
@@ -127,7 +174,7 @@ std::optional<ClosedIteration> Recorder::take_closed() {
 }
 
 void Recorder::pause_ended() noexcept {
-    previous_end_ = source_.mark();
+    previous_end_ = source_.rest_mark();
     start_gap(*previous_end_);
 }
 
@@ -141,10 +188,21 @@ std::optional<ClosedIteration> Recorder::drain() {
 }
 
 ClosedIteration Recorder::close(Slot& slot) {
+    IterationSpans spans;
+    // The newest mark first: to wait for it is to wait for all.
+    spans.window_end_ns = source_.nanoseconds(slot.window_end);
+    spans.window_start_ns = source_.nanoseconds(slot.window_start);
     const auto resolve = [this](Mark& mark) { mark = source_.nanoseconds(mark); };
     for (Span& span : slot.spans) {
         resolve(span.start);
         resolve(span.end);
+        if (span.launch != 0) {
+            resolve(span.launch);
+        }
+    }
+    for (CopySpan& copy : slot.copies) {
+        resolve(copy.start);
+        resolve(copy.end);
     }
     const bool communicated = slot.level >= Level::iteration && !slot.buckets.empty();
     for (BucketSpan& bucket : slot.buckets) {
@@ -153,11 +211,9 @@ ClosedIteration Recorder::close(Slot& slot) {
         resolve(bucket.transfer);
         resolve(bucket.end);
     }
-    IterationSpans spans;
-    spans.window_start_ns = source_.nanoseconds(slot.window_start);
-    spans.window_end_ns = source_.nanoseconds(slot.window_end);
     spans.level = slot.level;
     spans.compute = slot.spans;
+    spans.copies = slot.copies;
     if (communicated) {
         spans.buckets = slot.buckets;
     }

@@ -4,11 +4,9 @@
 
 namespace layerledger {
 
-GradientSynchronizer::GradientSynchronizer(Collective& collective, MarkSource& marks,
-                                           Recorder& recorder, Buffer& gradients,
-                                           std::vector<Bucket> buckets)
+GradientSynchronizer::GradientSynchronizer(Collective& collective, Recorder& recorder,
+                                           Buffer& gradients, std::vector<Bucket> buckets)
     : collective_(collective),
-      marks_(marks),
       recorder_(recorder),
       gradients_(gradients),
       buckets_(std::move(buckets)) {}
@@ -21,7 +19,7 @@ void GradientSynchronizer::gradients_ready(LayerId layer) {
 
 void GradientSynchronizer::start(const Bucket& bucket) {
     BucketSpan& span = recorder_.bucket(bucket.id);
-    span.ready = marks_.mark();
+    span.ready = recorder_.bucket_ready();
     // Waking the communication stream may cost the compute stream its turn.
     const auto launching = recorder_.launch(span.ready);
     const std::size_t vote = bucket.id == buckets_.back().id ? vote_floats : 0;

@@ -55,7 +55,7 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
       arena_(plan_arena(network, ops_->parameter_storage())),
       parameters_(backend.allocate(arena_.size)),
       gradients_(backend.allocate(arena_.size + GradientSynchronizer::vote_floats)),
-      synchronizer_(collective, backend.marks(), recorder_, *gradients_,
+      synchronizer_(collective, recorder_, *gradients_,
                     plan_buckets(arena_, options.bucket_floats)),
       optimizer_(backend, arena_, parameters_->span(), gradients_->span(), options.optimizer) {
     extents_.buckets = synchronizer_.buckets().size();

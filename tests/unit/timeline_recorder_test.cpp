@@ -102,7 +102,7 @@ TEST(Recorder, ALaunchBeginsWhereItsLayerEndsAtEveryLevel) {
             const auto layer = recorder.layer(LayerId{0}, Phase::backward);
             clock.advance(5'000);
         }
-        const Mark ready = clock.mark();
+        const Mark ready = recorder.bucket_ready();
         clock.advance(70);  // a way to the launch
         {
             const auto launching = recorder.launch(ready);
@@ -126,7 +126,7 @@ TEST(Recorder, LaunchesAloneMakeNoPass) {
     for (int i = 0; i < 2; ++i) {
         clock.advance(5'000);
         const auto layer = recorder.layer(LayerId{0}, Phase::backward);
-        const auto scope = recorder.launch(clock.mark());
+        const auto scope = recorder.launch(recorder.bucket_ready());
         clock.advance(100);
     }
     recorder.end_iteration();
@@ -231,7 +231,7 @@ TEST(Recorder, LayersOfOnePassShareAMarkAndNothingElseDoes) {
     };
     const auto launch = [&] {
         clock.advance(1'000);
-        const auto scope = recorder.launch(clock.mark());
+        const auto scope = recorder.launch(recorder.bucket_ready());
         clock.advance(100);
     };
     (void)recorder.begin_iteration(0, Level::layer);

@@ -39,7 +39,7 @@ struct Account {
     float iteration_time = absent;
     float unaccounted = absent;
     float allreduce_hidden = absent;  ///< all-reduce under some layer's work; a shadow, never added
-    float memcpy_hidden = absent;     ///< the same for copies
+    float memcpy_hidden = absent;     ///< copies of the input beside memcpy_h2d; a shadow too
     std::array<float, activity_count> activity_time{};
     std::vector<float> layer_time, layer_start;
     std::vector<float> op_time;
@@ -54,12 +54,13 @@ struct IterationSpans {
     Level level = Level::layer;
     std::span<const Span> compute;
     std::span<const BucketSpan> buckets;
+    std::span<const CopySpan> copies = {};
 };
 
 /// Closes the account of one iteration.
 ///
-/// Spans of one stream do not overlap (operations lie inside layers and are not added). A join is
-/// split by what the buckets did meanwhile: transfer where any bucket is in transfer, else wait
+/// Spans of one stream do not overlap (operations lie inside layers and are not added). What a layer
+/// and its operations waited for the host to launch them is idle_launch instead. A join is split by what the buckets did meanwhile: transfer where any bucket is in transfer, else wait
 /// where any bucket waits for the slowest rank, else idle_sync. What no span covers is unaccounted,
 /// so that iteration_time = sum(layers) + sum(activities) + unaccounted.
 /// At levels below `layer` unaccounted is absent, because layers were not looked at.

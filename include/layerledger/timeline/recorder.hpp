@@ -26,7 +26,7 @@ public:
     public:
         Scope(Recorder* recorder, Span span) noexcept : recorder_(recorder), span_(span) {
             if (recorder_ != nullptr) {
-                span_.start = recorder_->start(span_);
+                recorder_->start(span_);
             }
         }
         Scope(const Scope&) = delete;
@@ -58,12 +58,15 @@ public:
     void set_buckets(std::size_t buckets);
 
     /// Opens an iteration at the end of the previous one, or, after `pause_ended`, there. The scope
-    /// is the recorder's own work (Activity::measurement), which begins here.
+    /// is the recorder's own work (Activity::measurement), which begins here. Where the device
+    /// works through a queue, nothing may be enqueued between two iterations but in a pause.
     Scope begin_iteration(std::int64_t iteration, Level level);
 
     /// A layer starts where the layer before it in the same pass ended, or where the launch of a
-    /// bucket between the two did: one mark serves both. What runs there, the loop and a bucket's
-    /// mark, and any interrupt, is the later span's; callers do nothing else there.
+    /// bucket between the two did: one mark serves both. What runs there, the loop and any
+    /// interrupt, is the later span's; callers do nothing else there. Where the device works
+    /// through a queue every span at Level::layer starts where the one before it ended, since
+    /// nothing is enqueued between them.
     Scope layer(LayerId layer, Phase phase) noexcept {
         return {at_least(Level::layer), {SpanKind::layer, phase, layer.value}};
     }
@@ -75,14 +78,17 @@ public:
         const Level least = activity == Activity::measurement ? Level::off : Level::iteration;
         return {at_least(least), activity_span(activity)};
     }
-    /// The launch of a bucket's all-reduce (Activity::idle_launch), from the end of the layer that
-    /// made it ready. Where layers are not marked that is `ready`, the mark that follows at once.
+    /// A bucket is ready: the end of the layer that made it so, where layers are marked, else now.
+    [[nodiscard]] Mark bucket_ready() noexcept {
+        return at_least(Level::iteration) == nullptr || pass_ ? gap_start_ : source_.mark();
+    }
+    /// The launch of a bucket's all-reduce (Activity::idle_launch), from the moment it is ready.
     Scope launch(Mark ready) noexcept {
         const Span span = activity_span(Activity::idle_launch);
         if (at_least(Level::iteration) == nullptr) {
             return {nullptr, span};
         }
-        return {*this, span, pass_ ? gap_start_ : ready};
+        return {*this, span, ready};
     }
     /// The wait of the compute stream for the gradients.
     Scope join() noexcept {
@@ -92,6 +98,11 @@ public:
     /// The slot that the communication stream fills in; stays valid until the iteration is closed.
     [[nodiscard]] BucketSpan& bucket(BucketId bucket) noexcept;
 
+    /// A copy of this iteration's input, whose marks the caller fills in; it stays valid until the
+    /// iteration is closed. Null where nobody asks.
+    [[nodiscard]] CopySpan* copy() noexcept;
+
+    /// Behind the last span: where the device works through a queue, nothing is enqueued between.
     void end_iteration() noexcept;
 
     /// The oldest ended iteration whose marks can be resolved without waiting. Closing an account
@@ -115,6 +126,7 @@ private:
         Mark window_end = 0;
         std::vector<Span> spans;  // capacity fixed at construction
         std::vector<BucketSpan> buckets;
+        std::vector<CopySpan> copies;  // the same
     };
 
     [[nodiscard]] static Span activity_span(Activity activity) noexcept {
@@ -123,11 +135,13 @@ private:
     [[nodiscard]] Recorder* at_least(Level level) noexcept {
         return open_ != nullptr && open_->level >= level ? this : nullptr;
     }
-    [[nodiscard]] Mark start(const Span& span) noexcept;
+    void start(Span& span) noexcept;
     void finish(const Span& span) noexcept;
     Span& add(const Span& span) noexcept;
 
     [[nodiscard]] bool continues_pass(const Span& span) const noexcept;
+    /// Has the compute stream got nothing to do since the newest mark, when `span` ends?
+    [[nodiscard]] bool ends_on_host(const Span& span) const noexcept;
 
     /// A gap lies between spans that do not share a mark, operations aside: it starts at the end of
     /// a span or of the previous window. If the processor was lost in it, it is not unaccounted but
@@ -146,7 +160,7 @@ private:
     std::size_t closed_ = 0;  // iterations handed out so far
     Slot* open_ = nullptr;
     std::optional<Mark> previous_end_;
-    Mark gap_start_ = 0;
+    Mark gap_start_ = 0;  // the newest end of a span
     std::optional<Phase> pass_;  // of the layers that a next one would follow without a gap
     std::int64_t dropped_ = 0;
     Span dropped_span_;  // written where there is no place

@@ -28,6 +28,15 @@ struct Span {
     std::int32_t index = 0;
     Mark start = 0;
     Mark end = 0;
+    /// Of layers and operations: when the host began to enqueue its work. Until then the device had
+    /// nothing to do: that is no time of the layer's. 0: at its start.
+    Mark launch = 0;
+};
+
+/// A copy between host and device on a stream of its own.
+struct CopySpan {
+    Mark start = 0;
+    Mark end = 0;
 };
 
 /// The life of one gradient bucket on the communication stream, on this rank.
@@ -45,6 +54,17 @@ public:
 
     /// Notes "now" on the compute stream.
     [[nodiscard]] virtual Mark mark() noexcept = 0;
+
+    /// Whether the device works through a queue. Then nothing lies between two marks but what was
+    /// enqueued between them, and each mark holds it up for a moment.
+    [[nodiscard]] virtual bool queues() const noexcept { return false; }
+
+    /// "Now" where nothing was enqueued on the compute stream since its newest mark: the later of
+    /// that mark and the host's now. It does not hold the device up.
+    [[nodiscard]] virtual Mark host_mark() noexcept { return mark(); }
+
+    /// "Now" once the device has nothing to do; waits for that.
+    [[nodiscard]] virtual Mark rest_mark() noexcept { return mark(); }
 
     /// Turns a mark into nanoseconds on the rank's steady clock. May be called `latency()`
     /// iterations after the mark was made.

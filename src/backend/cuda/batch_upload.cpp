@@ -10,9 +10,10 @@ BatchUpload::Slot::Slot(std::size_t image_bytes, std::size_t label_bytes)
       images(image_bytes),
       labels(label_bytes) {}
 
-BatchUpload::BatchUpload(Gpu& gpu, std::int64_t images, std::int64_t channels,
+BatchUpload::BatchUpload(Gpu& gpu, Recorder& recorder, std::int64_t images, std::int64_t channels,
                          kernels::Extent packed, kernels::Type type)
     : gpu_(gpu),
+      recorder_(recorder),
       channels_(channels),
       packed_(packed),
       type_(type),
@@ -49,14 +50,25 @@ BatchUpload::Slot& BatchUpload::slot_of(const HostBatch& batch) {
     slot.copied.synchronize();  // until then the pinned memory is read
     std::memcpy(slot.host_images.as<float>(), batch.images.data(), image_bytes_);
     std::memcpy(slot.host_labels.as<std::int32_t>(), batch.labels.data(), label_bytes_);
+    copy(slot);
+    return slot;
+}
+
+void BatchUpload::copy(Slot& slot) {
     slot.unpacked.hold(gpu_.copies());
+    CopySpan* const span = recorder_.copy();
+    if (span != nullptr) {
+        span->start = gpu_.marks().mark_on(gpu_.copies());
+    }
     LL_CUDA(cudaMemcpyAsync(slot.images.data(), slot.host_images.as<void>(), image_bytes_,
                             cudaMemcpyHostToDevice, gpu_.copies().get()));
     LL_CUDA(cudaMemcpyAsync(slot.labels.data(), slot.host_labels.as<void>(), label_bytes_,
                             cudaMemcpyHostToDevice, gpu_.copies().get()));
+    if (span != nullptr) {
+        span->end = gpu_.marks().mark_on(gpu_.copies());
+    }
     slot.copied.record(gpu_.copies());
     slot.copied.hold(gpu_.compute());
-    return slot;
 }
 
 }  // namespace layerledger::cuda

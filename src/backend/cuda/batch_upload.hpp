@@ -6,6 +6,7 @@
 #include "gpu.hpp"
 #include "handles.hpp"
 #include "kernels/kernels.hpp"
+#include "layerledger/timeline/recorder.hpp"
 
 namespace layerledger::cuda {
 
@@ -14,8 +15,8 @@ namespace layerledger::cuda {
 /// copied again.
 class BatchUpload {
 public:
-    BatchUpload(Gpu& gpu, std::int64_t images, std::int64_t channels, kernels::Extent packed,
-                kernels::Type type);
+    BatchUpload(Gpu& gpu, Recorder& recorder, std::int64_t images, std::int64_t channels,
+                kernels::Extent packed, kernels::Type type);
 
     /// Copies `batch` into a slot and, on the compute stream, unpacks it into `images` and `labels`.
     /// Waits only where the device is two batches behind.
@@ -37,8 +38,10 @@ private:
     };
 
     [[nodiscard]] Slot& slot_of(const HostBatch& batch);
+    void copy(Slot& slot);
 
     Gpu& gpu_;
+    Recorder& recorder_;
     std::int64_t channels_;
     kernels::Extent packed_;
     kernels::Type type_;

@@ -45,7 +45,7 @@ CompiledNetwork::CompiledNetwork(Gpu& gpu, const Network& network, const Compile
       recorder_(recorder),
       plan_(gpu, network, options),
       gradient_bytes_(network.ops().size(), 0),
-      upload_(gpu, options.batch, network.input().channels, plan_.tensor(OpId{0}).extent,
+      upload_(gpu, recorder, options.batch, network.input().channels, plan_.tensor(OpId{0}).extent,
               plan_.type()),
       sums_(sizeof(BatchMetrics)),
       sent_(metric_slots * sizeof(BatchMetrics)) {

@@ -60,7 +60,7 @@ std::vector<std::pair<std::string, std::string>> library_versions() {
 }
 
 Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
-    : options_(options), chosen_(*this, rank), marks_(compute_),
+    : options_(options), chosen_(*this, rank), marks_(TimedEvents(compute_)),
       cublas_workspace_(cublas_workspace_bytes) {
     LL_CUDNN(cudnnCreate(&cudnn_));
     LL_CUDNN(cudnnSetStream(cudnn_, compute_.get()));

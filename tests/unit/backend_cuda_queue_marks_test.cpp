@@ -1,0 +1,304 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "layerledger/timeline/recorder.hpp"
+#include "queue_marks.hpp"
+#include "support/simulated_queue.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+using testing::SimulatedEvents;
+using testing::SimulatedQueue;
+using Marks = QueueMarks<SimulatedEvents>;
+
+TEST(QueueMarks, AnEventIsTheMomentAtWhichTheDevicePassesIt) {
+    SimulatedQueue queue;
+    Marks marks{SimulatedEvents(queue)};
+    const Mark start = marks.mark();
+    const std::int64_t enqueued_ns = queue.host_ns;
+    queue.enqueue(queue.compute, 700'000);
+    const Mark middle = marks.mark();
+    queue.enqueue(queue.compute, 40'000'000);
+    const Mark end = marks.mark();
+    // The device starts when the work is there; the clocks agree to the microseconds of a reading.
+    EXPECT_NEAR(static_cast<double>(marks.nanoseconds(start)), static_cast<double>(enqueued_ns),
+                6'000);
+    EXPECT_NEAR(static_cast<double>(marks.nanoseconds(middle) - marks.nanoseconds(start)), 700'000,
+                300);
+    EXPECT_NEAR(static_cast<double>(marks.nanoseconds(end) - marks.nanoseconds(middle)), 40'000'000,
+                10);
+    EXPECT_EQ(queue.count("refused"), 0U);
+}
+
+TEST(QueueMarks, AHostMarkIsTheLaterOfTheNewestMarkAndNowAndHoldsNothingUp) {
+    SimulatedQueue queue;
+    Marks marks{SimulatedEvents(queue)};
+    const std::size_t records = queue.count("record");
+    queue.enqueue(queue.compute, 900'000);
+    const Mark worked = marks.mark();
+    queue.work_host(100'000);
+    const Mark early = marks.host_mark();  // the device still works
+    queue.work_host(2'000'000);
+    const std::int64_t now_ns = queue.host_ns;
+    const Mark late = marks.host_mark();  // it has been waiting for a while
+    EXPECT_EQ(marks.nanoseconds(early), marks.nanoseconds(worked));
+    EXPECT_NEAR(static_cast<double>(marks.nanoseconds(late)), static_cast<double>(now_ns), 100);
+    EXPECT_EQ(queue.count("record"), records + 1);
+}
+
+TEST(QueueMarks, OneWaitServesAllEventsOfTheComputeStream) {
+    SimulatedQueue queue;
+    Marks marks{SimulatedEvents(queue)};
+    std::vector<Mark> all;
+    for (int i = 0; i < 20; ++i) {
+        queue.enqueue(queue.compute, 10'000);
+        all.push_back(marks.mark());
+    }
+    const std::size_t waits = queue.count("wait");
+    const std::size_t reads = queue.count("elapsed");
+    const std::int64_t last_ns = marks.nanoseconds(all.back());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        EXPECT_NEAR(static_cast<double>(last_ns - marks.nanoseconds(all[i])),
+                    10'000.0 * static_cast<double>(all.size() - 1 - i), 20);
+    }
+    EXPECT_EQ(queue.count("wait"), waits + 1);
+    EXPECT_EQ(queue.count("elapsed"), reads + 20);
+    EXPECT_EQ(queue.count("refused"), 0U);
+}
+
+TEST(QueueMarks, OtherStreamsHaveTimesOfTheirOwn) {
+    SimulatedQueue queue;
+    Marks marks{SimulatedEvents(queue)};
+    queue.enqueue(queue.compute, 5'000'000);
+    const Mark computed = marks.mark();
+    const Mark copying = marks.mark_on(queue.copies);
+    queue.enqueue(queue.copies, 1'000'000);
+    const Mark copied = marks.mark_on(queue.copies);
+    const Mark after = marks.mark();
+    EXPECT_NEAR(static_cast<double>(marks.nanoseconds(copied) - marks.nanoseconds(copying)),
+                1'000'000, 300);
+    EXPECT_LT(marks.nanoseconds(copied), marks.nanoseconds(computed));
+    EXPECT_GE(marks.nanoseconds(after), marks.nanoseconds(computed));
+    EXPECT_EQ(queue.count("refused"), 0U);
+}
+
+TEST(QueueMarks, ARingThatIsTooSmallCostsAWaitNotAWrongTime) {
+    SimulatedQueue queue;
+    Marks marks{SimulatedEvents(queue)};
+    std::vector<Mark> all;
+    for (int i = 0; i < 5'000; ++i) {
+        queue.enqueue(queue.compute, 1'000'000);
+        all.push_back(i % 3 == 0 ? marks.host_mark() : marks.mark());
+    }
+    EXPECT_EQ(marks.nanoseconds(all.front()), 0);  // overwritten
+    const std::int64_t late_ns = marks.nanoseconds(all[4'999]);
+    EXPECT_NEAR(static_cast<double>(late_ns - marks.nanoseconds(all[4'900])), 99e6, 100);
+    EXPECT_EQ(queue.count("refused"), 0U);
+}
+
+TEST(QueueMarks, ReadingsAtRestFollowAClockThatDrifts) {
+    SimulatedQueue queue;
+    queue.device_rate = 1 + 40e-6;
+    Marks marks{SimulatedEvents(queue)};
+    double worst_early_ns = 0;
+    double worst_late_ns = 0;
+    for (int second = 0; second < 60; ++second) {
+        static_cast<void>(marks.rest_mark());
+        queue.enqueue(queue.compute, 1'000'000'000);
+        const Mark mark = marks.mark();
+        const std::int64_t passed_ns = queue.compute.free_ns;
+        queue.work_host(1'100'000'000);
+        const double error_ns = std::abs(static_cast<double>(marks.nanoseconds(mark) - passed_ns));
+        (second < 5 ? worst_early_ns : worst_late_ns) =
+            std::max(second < 5 ? worst_early_ns : worst_late_ns, error_ns);
+    }
+    EXPECT_LT(worst_early_ns, 50'000);  // a second of drift, as long as nothing is known of it
+    EXPECT_LT(worst_late_ns, 1'500);
+}
+
+/// Trainings of one layer on the simulated device: what the recorder makes of them.
+class QueueAccount : public ::testing::Test {
+protected:
+    struct Iteration {
+        std::int64_t before_layers_ns = 0;  // the host's, after the input came
+        std::int64_t copy_ns = 0;           // of the input
+    };
+
+    Account train(const std::vector<Iteration>& iterations, Level level = Level::layer) {
+        std::optional<Account> newest;
+        int number = 0;
+        for (const Iteration& iteration : iterations) {
+            {
+                const auto measuring = recorder.begin_iteration(number++, level);
+                queue.work_host(4'000);
+                keep(newest, recorder.take_closed());
+            }
+            {
+                const auto waiting = recorder.activity(Activity::input_wait);
+                queue.work_host(2'000);
+            }
+            {
+                const auto copying = recorder.activity(Activity::memcpy_h2d);
+                if (iteration.copy_ns > 0) {
+                    CopySpan* copy = recorder.copy();
+                    if (copy != nullptr) {
+                        copy->start = marks.mark_on(queue.copies);
+                    }
+                    queue.enqueue(queue.copies, iteration.copy_ns);
+                    if (copy != nullptr) {
+                        copy->end = marks.mark_on(queue.copies);
+                    }
+                    SimulatedQueue::hold(queue.compute, queue.copies);
+                }
+                queue.enqueue(queue.compute, 20'000);
+            }
+            queue.work_host(iteration.before_layers_ns);
+            for (const Phase phase : phases) {
+                for (int layer = 0; layer < layers; ++layer) {
+                    const auto scope = recorder.layer(LayerId{layer}, phase);
+                    for (int op = 0; op < 2; ++op) {
+                        const auto inner = recorder.op(OpId{2 * layer + op}, phase);
+                        queue.work_host(5'000);
+                        queue.enqueue(queue.compute, kernel_ns);
+                    }
+                }
+                if (phase == Phase::backward) {
+                    BucketSpan& bucket = recorder.bucket(BucketId{0});
+                    bucket.ready = recorder.bucket_ready();
+                    {
+                        const auto launching = recorder.launch(bucket.ready);
+                        bucket.start = bucket.transfer = bucket.end = bucket.ready;
+                    }
+                    const auto joining = recorder.join();
+                }
+            }
+            {
+                const auto copying = recorder.activity(Activity::memcpy_d2h);
+                queue.enqueue(queue.compute, 2'000);
+            }
+            { const auto measuring = recorder.activity(Activity::measurement); }
+            recorder.end_iteration();
+        }
+        records_of_all = queue.count("record");
+        while (auto closed = recorder.drain()) {
+            keep(newest, std::move(closed));
+        }
+        EXPECT_EQ(queue.count("refused"), 0U);
+        EXPECT_EQ(recorder.dropped(), 0);
+        return *newest;
+    }
+
+    // The sums of what events say close every account; nothing is left over.
+    void keep(std::optional<Account>& newest, std::optional<ClosedIteration> closed) {
+        if (!closed) {
+            return;
+        }
+        const Account& account = closed->account;
+        if (closed->level >= Level::layer) {
+            double sum_us = 0;
+            for (const float us : account.layer_time) {
+                EXPECT_GE(us, 0.0F);
+                sum_us += static_cast<double>(us);
+            }
+            for (const float us : account.activity_time) {
+                EXPECT_GE(us, 0.0F);
+                sum_us += static_cast<double>(us);
+            }
+            EXPECT_NEAR(sum_us, static_cast<double>(account.iteration_time), 0.01);
+            EXPECT_NEAR(account.unaccounted, 0.0F, 1e-3F);
+        }
+        if (previous_end_ns) {
+            EXPECT_NEAR(static_cast<double>(account.start_ns), *previous_end_ns, 10);
+        }
+        previous_end_ns = static_cast<double>(account.start_ns) +
+                          static_cast<double>(account.iteration_time) * 1e3;
+        newest = account;
+    }
+
+    [[nodiscard]] static float time(const Account& account, Activity activity) {
+        return account.activity_time[index(activity)];
+    }
+
+    static constexpr int layers = 3;
+    std::int64_t kernel_ns = 100'000;
+    SimulatedQueue queue;
+    Marks marks{SimulatedEvents(queue)};
+    Recorder recorder{marks, {layers, 2 * layers, 1}, 40};
+    std::optional<double> previous_end_ns;
+    std::size_t records_of_all = 0;
+};
+
+TEST_F(QueueAccount, ABusyDeviceNeitherWaitsForTheHostNorLosesTime) {
+    const Account account = train(std::vector<Iteration>(8));
+    for (const float us : account.layer_time) {
+        EXPECT_NEAR(us, 200.0F, 0.1F);
+    }
+    EXPECT_FLOAT_EQ(time(account, Activity::idle_launch), 0.0F);
+    EXPECT_FLOAT_EQ(time(account, Activity::input_wait), 0.0F);
+    EXPECT_FLOAT_EQ(time(account, Activity::measurement), 0.0F);
+    EXPECT_NEAR(time(account, Activity::memcpy_h2d), 20.0F, 0.1F);
+    EXPECT_NEAR(account.iteration_time, 9 * 200 + 20 + 2, 0.5F);
+}
+
+// One mark at the end of every layer's phase, of the input's arrival and of the metrics' way back.
+TEST_F(QueueAccount, MarksHoldTheDeviceUpOnlyWhereItHadWork) {
+    const std::size_t before = queue.count("record");
+    static_cast<void>(train(std::vector<Iteration>(1)));
+    const std::size_t of_reading = 9;  // the first iteration begins behind a pause
+    EXPECT_EQ(records_of_all - before, of_reading + 3 * layers + 2);
+}
+
+TEST_F(QueueAccount, AnUnprofiledIterationHasOneEvent) {
+    static_cast<void>(train(std::vector<Iteration>(1), Level::off));
+    const std::size_t before = records_of_all;
+    static_cast<void>(train(std::vector<Iteration>(5), Level::off));
+    EXPECT_EQ(records_of_all - before, 5U);
+}
+
+TEST_F(QueueAccount, OperationsShareTheMarksOfTheirLayers) {
+    static_cast<void>(train(std::vector<Iteration>(1), Level::op));
+    const std::size_t before = records_of_all;
+    const Account account = train(std::vector<Iteration>(6), Level::op);
+    EXPECT_EQ(records_of_all - before, 6 * (6 * layers + 2U));
+    for (const float us : account.op_time) {
+        EXPECT_NEAR(us, 100.0F, 0.1F);
+    }
+}
+
+// The host enqueues the layers half a millisecond after the device has got the input.
+TEST_F(QueueAccount, ALayerThatComesLateMakesTheDeviceIdleNotItselfSlow) {
+    for (const Level level : {Level::layer, Level::op}) {
+        kernel_ns = 1'000;
+        const Account account =
+            train(std::vector<Iteration>(5, {.before_layers_ns = 500'000}), level);
+        EXPECT_NEAR(time(account, Activity::idle_launch), 500 - 23, 6.0F);
+        // The device waits 5 us for each kernel too, but that no mark can tell.
+        EXPECT_NEAR(account.layer_time[index(Phase::forward)], 11.0F, 6.0F);
+        EXPECT_GT(account.layer_start[index(Phase::forward)], 480.0F);
+    }
+}
+
+TEST_F(QueueAccount, ACopyUnderTheWorkOfTheIterationBeforeIsHidden) {
+    const Account account = train(std::vector<Iteration>(8, {.copy_ns = 300'000}));
+    EXPECT_NEAR(account.memcpy_hidden, 300.0F, 1.0F);
+    EXPECT_NEAR(time(account, Activity::memcpy_h2d), 20.0F, 1.0F);
+    EXPECT_NEAR(account.iteration_time, 9 * 200 + 20 + 2, 2.0F);
+}
+
+TEST_F(QueueAccount, ACopyThatTheDeviceWaitsForIsNot) {
+    kernel_ns = 1'000;
+    const Account account = train(std::vector<Iteration>(8, {.copy_ns = 3'000'000}));
+    EXPECT_NEAR(time(account, Activity::memcpy_h2d) + account.memcpy_hidden, 3'020.0F, 30.0F);
+    EXPECT_GT(time(account, Activity::memcpy_h2d), 2'500.0F);
+    EXPECT_NEAR(account.unaccounted, 0.0F, 1e-3F);
+}
+
+TEST_F(QueueAccount, WithoutACopyNothingIsSaidOfHiddenOnes) {
+    EXPECT_TRUE(std::isnan(train(std::vector<Iteration>(4)).memcpy_hidden));
+}
+
+}  // namespace
+}  // namespace layerledger::cuda
