@@ -4,9 +4,11 @@
 
 namespace layerledger {
 
-GradientSynchronizer::GradientSynchronizer(Collective& collective, Recorder& recorder,
-                                           Buffer& gradients, std::vector<Bucket> buckets)
+GradientSynchronizer::GradientSynchronizer(Collective& collective, Annotations& annotations,
+                                           Recorder& recorder, Buffer& gradients,
+                                           std::vector<Bucket> buckets)
     : collective_(collective),
+      annotations_(annotations),
       recorder_(recorder),
       gradients_(gradients),
       buckets_(std::move(buckets)) {}
@@ -22,6 +24,7 @@ void GradientSynchronizer::start(const Bucket& bucket) {
     span.ready = recorder_.bucket_ready();
     // Waking the communication stream may cost the compute stream its turn.
     const auto launching = recorder_.launch(span.ready);
+    const Annotation annotation(annotations_, bucket.id);
     const std::size_t vote = bucket.id == buckets_.back().id ? vote_floats : 0;
     collective_.start(
         bucket.id, gradients_.span().subspan(bucket.slice.offset, bucket.slice.size + vote), span);

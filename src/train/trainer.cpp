@@ -55,11 +55,12 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
       arena_(plan_arena(network, ops_->parameter_storage())),
       parameters_(backend.allocate(arena_.size)),
       gradients_(backend.allocate(arena_.size + GradientSynchronizer::vote_floats)),
-      synchronizer_(collective, recorder_, *gradients_,
+      synchronizer_(collective, backend.annotations(), recorder_, *gradients_,
                     plan_buckets(arena_, options.bucket_floats)),
       optimizer_(backend, arena_, parameters_->span(), gradients_->span(), options.optimizer) {
     extents_.buckets = synchronizer_.buckets().size();
     recorder_.set_buckets(extents_.buckets);
+    backend.annotations().name(network, extents_.buckets);
     ops_->bind(parameters_->span(), gradients_->span(), arena_.parameter_offsets);
     initialize(network, *ops_, options.seed);
 }
@@ -138,6 +139,7 @@ void Trainer::restore(const TrainerState& state) {
 /// One iteration: forward, backward with the all-reduce of each bucket as its gradients appear, and
 /// the update. What fails on one rank before the update, all ranks know of behind the all-reduce.
 void Trainer::iterate(std::int64_t iteration) {
+    const Annotation annotation(backend_.annotations(), iteration);
     std::exception_ptr failure;
     try {
         load_batch();
@@ -185,6 +187,7 @@ void Trainer::iterate(std::int64_t iteration) {
 template <class Work>
 void Trainer::do_layer(LayerId layer, Phase phase, const Work& work) {
     const auto computing = recorder_.layer(layer, phase);
+    const Annotation annotation(backend_.annotations(), layer, phase);
     whereabouts_.enter(doing(phase), layer);
     const std::optional<Injection>& injection = options_.injection;
     if (!injection || injection->layer != layer || injection->phase.value_or(phase) != phase) {

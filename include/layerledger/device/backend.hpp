@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "layerledger/base/ids.hpp"
+#include "layerledger/device/annotations.hpp"
 #include "layerledger/network/network.hpp"
 #include "layerledger/timeline/recorder.hpp"
 #include "layerledger/timeline/span.hpp"
@@ -181,6 +182,8 @@ public:
 
     [[nodiscard]] virtual const DeviceInfo& info() const noexcept = 0;
     [[nodiscard]] virtual MarkSource& marks() noexcept = 0;
+    /// For tools that look on; on CPUs there are none.
+    [[nodiscard]] virtual Annotations& annotations() noexcept { return no_annotations_; }
 
     [[nodiscard]] virtual std::unique_ptr<Buffer> allocate(std::size_t floats) = 0;
 
@@ -197,6 +200,9 @@ public:
 
     /// A 64-bit digest of the bits in `values`. Equal values give equal digests on every rank.
     [[nodiscard]] virtual std::uint64_t digest(DeviceSpan values) = 0;
+
+private:
+    Annotations no_annotations_;
 };
 
 }  // namespace layerledger

@@ -17,8 +17,8 @@ public:
     static constexpr std::size_t vote_floats = 1;
 
     /// All but `buckets` must outlive this. `gradients` is the whole arena and the vote behind it.
-    GradientSynchronizer(Collective& collective, Recorder& recorder, Buffer& gradients,
-                         std::vector<Bucket> buckets);
+    GradientSynchronizer(Collective& collective, Annotations& annotations, Recorder& recorder,
+                         Buffer& gradients, std::vector<Bucket> buckets);
 
     /// The backward pass of `layer` is done (or enqueued): starts the buckets that it completes.
     void gradients_ready(LayerId layer);
@@ -37,6 +37,7 @@ private:
     void start(const Bucket& bucket);
 
     Collective& collective_;
+    Annotations& annotations_;
     Recorder& recorder_;
     Buffer& gradients_;
     std::vector<Bucket> buckets_;

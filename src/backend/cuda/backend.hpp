@@ -3,6 +3,7 @@
 
 #include "gpu.hpp"
 #include "layerledger/device/backend.hpp"
+#include "nvtx_annotations.hpp"
 
 namespace layerledger::cuda {
 
@@ -14,6 +15,7 @@ public:
 
     [[nodiscard]] const DeviceInfo& info() const noexcept override { return gpu_.info(); }
     [[nodiscard]] MarkSource& marks() noexcept override { return gpu_.marks(); }
+    [[nodiscard]] Annotations& annotations() noexcept override { return annotations_; }
     [[nodiscard]] std::unique_ptr<Buffer> allocate(std::size_t floats) override;
     [[nodiscard]] std::size_t estimate_bytes(const Network& network,
                                              const CompileOptions& options) const override;
@@ -25,6 +27,7 @@ public:
 
 private:
     Gpu gpu_;
+    NvtxAnnotations annotations_;
     DeviceMemory digest_;
 };
 
