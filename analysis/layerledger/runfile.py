@@ -316,6 +316,13 @@ class RunFile(ArrayFile):
         """windows, elapsed and paused, in us; empty where the run did not end."""
         return self.facts("wall_clock")
 
+    @cached_property
+    def causality(self) -> dict[str, Fact]:
+        """Whether a rank leaves an all-reduce before the last one enters it: checked, violations,
+        worst, ...; empty where the clocks of several ranks were not read.
+        """  # noqa: D205
+        return self.facts("causality")
+
     # Iterations.
 
     @cached_property

@@ -21,7 +21,7 @@ PERSISTENCE: Final = ("always", "in spells", "at random")
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
 FACT_GROUPS: Final = (
     "provenance", "config", "network", "validation", "overhead", "wall_clock", "staging",
-    "twin",
+    "twin", "causality",
 )  # fmt: skip
 
 

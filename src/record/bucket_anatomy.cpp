@@ -15,16 +15,14 @@ namespace {
 
 constexpr std::uint64_t rows_at_once = 256;
 
-std::vector<float> read_rows(const hdf5::File& file, const std::string& dataset,
-                             std::uint64_t first, std::uint64_t count) {
+std::vector<float> backward_rows(const hdf5::File& file, const std::string& dataset,
+                                 std::uint64_t first, std::uint64_t count) {
     hdf5::Extent extent = file.extent(dataset);
     hdf5::Slab slab{hdf5::Extent(extent.size(), 0), extent};
     slab.start[0] = first;
     slab.count[0] = count;
-    if (extent.size() == 4) {  // of layers' phases the backward pass
-        slab.start[3] = index(Phase::backward);
-        slab.count[3] = 1;
-    }
+    slab.start[3] = index(Phase::backward);
+    slab.count[3] = 1;
     return file.read<float>(dataset, slab);
 }
 
@@ -58,11 +56,11 @@ void write_anatomy(hdf5::File& file) {
     for (std::uint64_t chosen = 0; chosen < rows.chosen.size();) {
         const std::uint64_t first = rows.first + rows.chosen[chosen];
         const std::uint64_t count = std::min(rows_at_once, rows.first + rows.count - first);
-        const auto start = read_rows(file, "bucket_start", first, count);
-        const auto arrived = read_rows(file, "bucket_transfer", first, count);
-        const auto end = read_rows(file, "bucket_end", first, count);
-        const auto layer_start = read_rows(file, "layer_start", first, count);
-        const auto layer_time = read_rows(file, "layer_time", first, count);
+        const auto start = read_rows<float>(file, "bucket_start", first, count);
+        const auto arrived = read_rows<float>(file, "bucket_transfer", first, count);
+        const auto end = read_rows<float>(file, "bucket_end", first, count);
+        const auto layer_start = backward_rows(file, "layer_start", first, count);
+        const auto layer_time = backward_rows(file, "layer_time", first, count);
         for (; chosen < rows.chosen.size() && rows.first + rows.chosen[chosen] < first + count;
              ++chosen) {
             const std::uint64_t row = rows.first + rows.chosen[chosen] - first;

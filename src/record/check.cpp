@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 
+#include "causality.hpp"
 #include "event_table.hpp"
 #include "facts.hpp"
 #include "layerledger/base/text.hpp"
@@ -53,6 +54,7 @@ private:
     void check_starts();
     void check_iterations();
     void check_sums();
+    void check_causality();
 
     const hdf5::File& file_;
     std::vector<std::string> faults_;
@@ -344,6 +346,30 @@ void Check::check_sums() {
     }
 }
 
+/// No rank leaves an all-reduce before the last one enters it, and the facts about that are right.
+void Check::check_causality() {
+    const std::optional<CausalityRecord> found = find_causality(file_);
+    if (!found) {
+        return;
+    }
+    if (found->violations > 0) {
+        fault("in ", found->violations, " of ", found->checked,
+              " all-reduces a rank leaves before the last one enters (most in iteration ",
+              found->worst_iteration, ", bucket ", found->worst_bucket, ", rank ",
+              found->worst_rank, ": ", fixed(found->worst_us, 3),
+              " us more than the clocks may be wrong by)");
+    }
+    const std::string status = file_.text_attribute("/", "status").value_or("");
+    const std::optional<CausalityRecord> stored = read_causality(file_);
+    if (stored && status != schema::name(RunStatus::running) &&
+        status != schema::name(RunStatus::failed) &&  // then they are of an earlier start
+        (stored->checked != found->checked || stored->within_bounds != found->within_bounds ||
+         stored->violations != found->violations)) {
+        fault("causality says ", stored->violations, " violations in ", stored->checked,
+              " all-reduces where there are ", found->violations, " in ", found->checked);
+    }
+}
+
 std::vector<std::string> Check::run() {
     check_attributes();
     find_extents();
@@ -365,6 +391,7 @@ std::vector<std::string> Check::run() {
     if (faults_.empty() && committed_ > 0) {
         check_iterations();
         check_sums();
+        check_causality();
     }
     if (const auto spans = file_.integer_attribute("/", "dropped_spans").value_or(0); spans > 0) {
         fault(spans, " spans did not fit and are missing: times are too small");

@@ -73,6 +73,24 @@ constexpr std::array<NumberFact<StagingRecord>, 7> staging_facts{{
     {"skipped_nodes", "1", "nodes that were up to date", &StagingRecord::skipped_nodes},
 }};
 
+constexpr std::array<NumberFact<CausalityRecord>, 8> causality_facts{{
+    {"checked", "1", "all-reduces looked at: buckets of all iterations between two clock readings",
+     &CausalityRecord::checked},
+    {"within_bounds", "1",
+     "all-reduces that a rank seems to leave before the last one enters, no more than clocks err",
+     &CausalityRecord::within_bounds},
+    {"violations", "1",
+     "all-reduces that a rank leaves before the last one enters, by more than clocks may err",
+     &CausalityRecord::violations},
+    {"worst", "us", "largest time of a violation beyond what clocks may err",
+     &CausalityRecord::worst_us},
+    {"worst_iteration", "1", "its iteration, or -1", &CausalityRecord::worst_iteration},
+    {"worst_bucket", "1", "its bucket, or -1", &CausalityRecord::worst_bucket},
+    {"worst_rank", "1", "the rank that left, or -1", &CausalityRecord::worst_rank},
+    {"widest_bound", "us", "by how much a rank's clock may err at most",
+     &CausalityRecord::widest_bound_us},
+}};
+
 /// As few digits as read back; empty where there is no value.
 std::string shortest(double value) {
     return std::isnan(value) ? std::string() : CsvText().number(value).str();
@@ -200,6 +218,14 @@ std::optional<TwinRecord> read_twin(const hdf5::File& file) {
 
 void write_facts(hdf5::File& file, const StagingRecord& staging) {
     write_all(file, "staging", staging_facts, staging);
+}
+
+void write_facts(hdf5::File& file, const CausalityRecord& causality) {
+    write_all(file, "causality", causality_facts, causality);
+}
+
+std::optional<CausalityRecord> read_causality(const hdf5::File& file) {
+    return read_all(file, "causality", causality_facts);
 }
 
 std::optional<OverheadRecord> read_overhead(const hdf5::File& file) {

@@ -29,11 +29,13 @@ void write_facts(hdf5::File& file, const ValidationRecord& validation);
 void write_facts(hdf5::File& file, const WallClockRecord& wall_clock);
 void write_facts(hdf5::File& file, const TwinRecord& twin);
 void write_facts(hdf5::File& file, const StagingRecord& staging);
+void write_facts(hdf5::File& file, const CausalityRecord& causality);
 /// Nothing where the run had none.
 [[nodiscard]] std::optional<OverheadRecord> read_overhead(const hdf5::File& file);
 [[nodiscard]] std::optional<ValidationRecord> read_validation(const hdf5::File& file);
 [[nodiscard]] std::optional<TwinRecord> read_twin(const hdf5::File& file);
 [[nodiscard]] std::optional<StagingRecord> read_staging(const hdf5::File& file);
+[[nodiscard]] std::optional<CausalityRecord> read_causality(const hdf5::File& file);
 
 /// What is wrong with the facts about staging, one sentence each; a run may have none of them.
 [[nodiscard]] std::vector<std::string> staging_faults(const hdf5::File& file);

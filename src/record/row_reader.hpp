@@ -33,6 +33,17 @@ struct Piece {
     }
 };
 
+/// `count` rows of any array over iterations, from `first` on.
+template <class Value>
+[[nodiscard]] std::vector<Value> read_rows(const hdf5::File& file, const std::string& dataset,
+                                           std::uint64_t first, std::uint64_t count) {
+    hdf5::Extent extent = file.extent(dataset);
+    extent[0] = count;
+    hdf5::Slab slab{hdf5::Extent(extent.size(), 0), extent};
+    slab.start[0] = first;
+    return file.read<Value>(dataset, slab);
+}
+
 /// Calls `use(piece)` for all of a dataset; ranks rise, and within the same ranks columns.
 template <class Use>
 void for_each_piece(const hdf5::File& file, const std::string& dataset, const Rows& rows, Use use) {

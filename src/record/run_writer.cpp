@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "bucket_anatomy.hpp"
+#include "causality.hpp"
 #include "continuation.hpp"
 #include "disk.hpp"
 #include "event_table.hpp"
@@ -319,6 +320,9 @@ bool RunWriter::State::try_write_end(RunStatus status) {
             write_stragglers(file);
             write_events(file, zero_skew, 0);
             write_anatomy(file);
+            if (const auto causality = find_causality(file)) {
+                write_facts(file, *causality);
+            }
         }
         file.flush();
         file.set_attribute("/", "status", schema::name(status));

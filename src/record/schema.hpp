@@ -97,6 +97,7 @@ void create(hdf5::File& file, const Variable& variable, const hdf5::Extent& exte
 inline constexpr std::array<std::string_view, 6> fact_groups{
     "provenance", "config", "network", "validation", "overhead", "wall_clock"};
 /// Groups that only some runs have.
-inline constexpr std::array<std::string_view, 2> optional_fact_groups{"staging", "twin"};
+inline constexpr std::array<std::string_view, 3> optional_fact_groups{"staging", "twin",
+                                                                      "causality"};
 
 }  // namespace layerledger::schema

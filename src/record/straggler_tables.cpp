@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "causality.hpp"
 #include "event_table.hpp"
 #include "layerledger/base/phase.hpp"
 #include "layerledger/base/text.hpp"
@@ -12,6 +13,7 @@
 #include "layerledger/timeline/stragglers.hpp"
 #include "measured_rows.hpp"
 #include "median.hpp"
+#include "row_reader.hpp"
 
 namespace layerledger {
 namespace {
@@ -24,33 +26,19 @@ constexpr double largest_bound_share = 0.05;
 
 /// Why the clocks do not say by how much a rank was late; empty where they do.
 std::string refusal(const hdf5::File& file, const Rows& rows, std::uint64_t ranks) {
-    std::vector<double> bounds_us;
-    for (const ClockRecord& clock : read_clocks(file)) {
-        bounds_us.push_back(static_cast<double>(clock.bound_ns) / 1e3);
-    }
-    if (bounds_us.empty()) {
-        return "the clocks were not read";
+    const ClockBounds bounds(read_clocks(file), ranks);
+    if (bounds.is_empty()) {
+        return "the clocks were not read before and after";
     }
     const auto times =
         file.read<float>("iteration_time", hdf5::Slab{{rows.first, 0}, {rows.count, ranks}});
     std::vector<double> times_us(times.begin(), times.end());
-    const double worst_us = std::ranges::max(bounds_us);
+    const double worst_us = bounds.widest_us();
     const double iteration_us = median(times_us);
     return worst_us <= largest_bound_share * iteration_us
                ? ""
                : text("the clocks are known to ", fixed(worst_us, 1),
                       " us only, an iteration takes ", fixed(iteration_us, 1), " us");
-}
-
-/// One reading of several rows of an array over iterations and ranks.
-template <class Value>
-std::vector<Value> rows_of(const hdf5::File& file, const std::string& dataset, std::uint64_t first,
-                           std::uint64_t count) {
-    hdf5::Extent extent = file.extent(dataset);
-    extent[0] = count;
-    hdf5::Slab slab{hdf5::Extent(extent.size(), 0), extent};
-    slab.start[0] = first;
-    return file.read<Value>(dataset, slab);
 }
 
 /// When each rank's last gradients existed, in microseconds on rank 0's clock.
@@ -88,15 +76,15 @@ void search_rows(const hdf5::File& file, const Rows& rows, bool has_clocks,
     for (std::uint64_t chosen = 0; chosen < rows.chosen.size();) {
         const std::uint64_t first = rows.first + rows.chosen[chosen];
         const std::uint64_t count = std::min(at_once, rows.first + rows.count - first);
-        const auto iterations = rows_of<std::int64_t>(file, "iteration", first, count);
-        const auto layers = rows_of<float>(file, "layer_time", first, count);
-        const auto activities = rows_of<float>(file, "activity_time", first, count);
-        const auto unaccounted = rows_of<float>(file, "unaccounted", first, count);
+        const auto iterations = read_rows<std::int64_t>(file, "iteration", first, count);
+        const auto layers = read_rows<float>(file, "layer_time", first, count);
+        const auto activities = read_rows<float>(file, "activity_time", first, count);
+        const auto unaccounted = read_rows<float>(file, "unaccounted", first, count);
         std::vector<std::int64_t> starts;
         std::vector<float> ready;
         if (has_clocks && buckets > 0) {
-            starts = rows_of<std::int64_t>(file, "iteration_start", first, count);
-            ready = rows_of<float>(file, "bucket_ready", first, count);
+            starts = read_rows<std::int64_t>(file, "iteration_start", first, count);
+            ready = read_rows<float>(file, "bucket_ready", first, count);
         }
         for (; chosen < rows.chosen.size() && rows.first + rows.chosen[chosen] < first + count;
              ++chosen) {

@@ -276,6 +276,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.validation = read_validation(file);
     summary.twin = read_twin(file);
     summary.staging = read_staging(file);
+    summary.causality = read_causality(file);
     summary.starts = read_starts(file);
     summary.stragglers = read_stragglers(file);
     summary.anatomy = read_anatomy(file);

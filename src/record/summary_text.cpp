@@ -310,6 +310,23 @@ void add_stragglers(Table& table, const RunSummary& run) {
     }
 }
 
+/// Whether the clocks, brought onto one, put causes before their effects.
+void add_causality(Table& table, const CausalityRecord& causality) {
+    const std::string known =
+        text(" (clocks known to ", fixed(causality.widest_bound_us, 1), " us or better)");
+    if (causality.violations == 0) {
+        table.name("clocks").end(text("in none of ", causality.checked,
+                                      " all-reduces a rank leaves before the last one comes",
+                                      known));
+        return;
+    }
+    table.name("clocks").end(text("WRONG: in ", causality.violations, " of ", causality.checked,
+                                  " all-reduces a rank leaves before the last one comes", known));
+    table.name("").end(text("most in iteration ", causality.worst_iteration, ", bucket ",
+                            causality.worst_bucket, ": rank ", causality.worst_rank, " by ",
+                            fixed(causality.worst_us, 1), " us more than that allows"));
+}
+
 void add_memory(Table& table, const MemorySummary& memory) {
     if (!std::isnan(memory.peak_bytes)) {
         table.name("peak memory")
@@ -333,6 +350,9 @@ void add_notes(Table& table, const RunSummary& run) {
                                    : text(milliseconds(hidden_us), " ms under the layers' work"));
     table.name("slowest rank").end(slowest_rank_text(run));
     add_stragglers(table, run);
+    if (run.causality && run.causality->checked > 0) {
+        add_causality(table, *run.causality);
+    }
     add_memory(table, run.memory);
     if (run.overhead) {
         const OverheadRecord& overhead = *run.overhead;

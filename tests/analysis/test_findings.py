@@ -1,5 +1,6 @@
 """A mistake that is planted is found, by name; a sound run is not blamed."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -66,6 +67,23 @@ def test_slow_fluctuations_are_no_fault_of_a_rank(tmp_path, monkeypatch):
     monkeypatch.setattr("layerledger.dependence.dependence",
                         lambda series: np.ones(series.shape[1:]))
     assert blamed() >= 8  # as if they were independent
+
+
+@pytest.mark.parametrize(("violations", "title", "says"), [
+    (0, "Clocks agree with cause and effect", "In none of 40 all-reduces"),
+    (3, "Clocks contradict cause and effect", "In 3 of 40 all-reduces a rank leaves before"),
+])
+def test_clocks_are_held_against_cause_and_effect(tmp_path, violations, title, says):
+    path = Synthetic(iterations=20).write(tmp_path / "run.h5")
+    facts = {"checked": 40, "within_bounds": 2, "violations": violations, "worst": 12.5,
+             "worst_iteration": 7, "worst_bucket": 1, "worst_rank": 0, "widest_bound": 4.5}
+    with h5py.File(path, "r+") as file:
+        for name, value in facts.items():
+            file[f"causality/{name}"] = value
+    with RunFile(path) as run:
+        found = {f.title: f for f in find(run, reduce_run(run))}
+    assert found[title].severity == ("problem" if violations else "good")
+    assert says in found[title].text and "4.50" in found[title].text
 
 
 def test_dependence():

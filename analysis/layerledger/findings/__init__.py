@@ -28,6 +28,7 @@ def find(run: RunFile, reduction: Reduction) -> list[Finding]:
         course.drift,
         course.outliers,
         trust.clocks,
+        trust.causality,
     ]
     found = [finding for check in checks for finding in check(run, reduction)]
     order = ("problem", "notice", "good")

@@ -168,3 +168,32 @@ def clocks(run: RunFile, reduction: Reduction) -> Iterator[Finding]:
             f"Times across ranks are good to {time_text(bound)}, a bucket's transfer takes "
             f"{time_text(typical)}.",
         )
+
+
+def causality(run: RunFile, _: Reduction) -> Iterator[Finding]:
+    """Clocks that put an effect before its cause are wrong, whatever their bounds say."""
+    found = run.causality
+    if not found.get("checked"):
+        return
+    checked, violations = int(found["checked"]), int(found["violations"])
+    known = f"Clocks are known to {time_text(float(found['widest_bound']))} or better."
+    if violations:
+        yield Finding(
+            "problem",
+            "Clocks contradict cause and effect",
+            f"In {violations} of {checked} all-reduces a rank leaves before the last one enters, "
+            f"most in iteration {found['worst_iteration']}: rank {found['worst_rank']} "
+            f"leaves bucket {found['worst_bucket']} {time_text(float(found['worst']))} "
+            f"earlier than the clocks may be wrong by. Times across ranks are not to be trusted. "
+            f"{known}",
+        )
+    else:
+        within = int(found["within_bounds"])
+        yield Finding(
+            "good",
+            "Clocks agree with cause and effect",
+            f"In none of {checked} all-reduces a rank leaves before the last one enters"
+            + (f"; in {within} it seems to, by less than the clocks may be wrong. " if within
+               else ". ")
+            + known,
+        )  # fmt: skip

@@ -78,6 +78,7 @@ struct RunSummary {
     std::optional<ValidationRecord> validation;
     std::optional<TwinRecord> twin;
     std::optional<StagingRecord> staging;
+    std::optional<CausalityRecord> causality;
     /// In how many of the iterations, as a share, each rank was the last; empty where the file does
     /// not say.
     std::vector<double> last_share;

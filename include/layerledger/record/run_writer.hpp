@@ -68,6 +68,19 @@ struct BucketAnatomy {
     double zero_skew_us = absent;  ///< transfer of as many bytes with all ranks there at once
 };
 
+/// Whether no rank leaves an all-reduce before the last one enters it, on clocks brought onto one.
+struct CausalityRecord {
+    std::int64_t checked = 0;  ///< buckets of all iterations between two readings of the clocks
+    /// In so many a rank seems to, and the clocks may be wrong by that much.
+    std::int64_t within_bounds = 0;
+    std::int64_t violations = 0;  ///< in so many a rank does by more than that
+    double worst_us = absent;     ///< the largest time beyond what the clocks may be wrong by
+    std::int64_t worst_iteration = -1;
+    std::int64_t worst_bucket = -1;
+    std::int64_t worst_rank = -1;  ///< that left
+    double widest_bound_us = 0;    ///< by so much a rank's clock may be wrong at most
+};
+
 /// The sum of rank 0's iteration windows against a clock that the windows were not made from.
 struct WallClockRecord {
     double windows_us = 0;
