@@ -31,26 +31,33 @@ void GradientSynchronizer::start(const Bucket& bucket) {
 }
 
 bool GradientSynchronizer::give_up() {
-    if (next_ == buckets_.size() || !collective_.carries_votes()) {
+    if (next_ == buckets_.size() || votes() == Votes::none) {
         return false;
     }
     const float vote = 1;
-    gradients_.upload(buckets_.back().slice.end(), {&vote, vote_floats});
+    gradients_.upload(vote_place(), {&vote, vote_floats});
     for (; next_ < buckets_.size(); ++next_) {
         start(buckets_[next_]);
     }
     return true;
 }
 
-bool GradientSynchronizer::join() {
+bool GradientSynchronizer::join(std::size_t slot) {
     LL_EXPECT(next_ == buckets_.size());
+    if (votes() == Votes::late) {
+        collective_.send_vote(gradients_.span().subspan(vote_place(), vote_floats), slot);
+    }
     collective_.join();
     next_ = 0;
-    float votes = 0;
-    if (!buckets_.empty() && collective_.carries_votes()) {
-        gradients_.download(buckets_.back().slice.end(), {&votes, vote_floats});
+    float against = 0;
+    if (votes() == Votes::at_once) {
+        gradients_.download(vote_place(), {&against, vote_floats});
     }
-    return votes == 0;
+    return against == 0;
+}
+
+bool GradientSynchronizer::went_well(std::size_t slot) const {
+    return votes() != Votes::late || collective_.vote(slot) == 0;
 }
 
 }  // namespace layerledger

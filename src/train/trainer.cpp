@@ -70,8 +70,8 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
     const double begun_us = raw_clock_us();
     bool go_on = true;
     while (go_on && !is_done()) {
-        whereabouts_.enter(done_);
-        whereabouts_.enter(Doing::rest);
+        enter(done_);
+        enter(Doing::rest);
         {
             const auto measuring = recorder_.begin_iteration(done_, options_.profile.at(done_));
             report(recorder_.take_closed(), observer);
@@ -137,36 +137,30 @@ void Trainer::restore(const TrainerState& state) {
 }
 
 /// One iteration: forward, backward with the all-reduce of each bucket as its gradients appear, and
-/// the update. What fails on one rank before the update, all ranks know of behind the all-reduce.
+/// the update. What fails on one rank before the update, all ranks know of behind the all-reduce,
+/// or, where votes come late, when the iteration is reported: until then a rank that failed takes
+/// part in every sum and update, so that nobody waits and the replicas stay equal.
 void Trainer::iterate(std::int64_t iteration) {
     const Annotation annotation(backend_.annotations(), iteration);
-    std::exception_ptr failure;
-    try {
-        load_batch();
-        compute_gradients();
-    } catch (const std::exception&) {
-        failure = std::current_exception();
-        if (!synchronizer_.give_up()) {
-            if (world_.size() == 1) {
-                world_.agree([&] { std::rethrow_exception(failure); });  // nobody is left to tell
-            }
-            throw;
+    if (!failure_) {
+        try {
+            load_batch();
+            compute_gradients();
+        } catch (const std::exception&) {
+            failure_ = std::current_exception();
         }
+    }
+    if (failure_) {
+        tell_of_failure();
     }
     bool all_went_well = false;
     {
         const auto joining = recorder_.join();
-        if (!failure) {  // else its place is where it failed
-            whereabouts_.enter(Doing::gradients);
-        }
-        all_went_well = synchronizer_.join();
+        enter(Doing::gradients);
+        all_went_well = synchronizer_.join(metric_slot(iteration));
     }
     if (!all_went_well) {
-        world_.agree([&] {
-            if (failure) {
-                std::rethrow_exception(failure);
-            }
-        });
+        agree_on_failure();
     }
     double learning_rate = 0;
     for (const Layer& layer : network_.layers()) {
@@ -178,17 +172,40 @@ void Trainer::iterate(std::int64_t iteration) {
         });
     }
     {
-        whereabouts_.enter(Doing::rest);
+        enter(Doing::rest);
         const auto copying = recorder_.activity(Activity::memcpy_d2h);
         ops_->send_metrics(metric_slot(iteration));
     }
+}
+
+void Trainer::tell_of_failure() {
+    bool told = false;
+    try {
+        told = synchronizer_.give_up();
+    } catch (const std::exception&) {  // what failed first says more
+    }
+    if (told) {
+        return;
+    }
+    if (world_.size() == 1) {
+        agree_on_failure();  // nobody is left to tell
+    }
+    std::rethrow_exception(failure_);
+}
+
+void Trainer::agree_on_failure() {
+    world_.agree([&] {
+        if (failure_) {
+            std::rethrow_exception(failure_);
+        }
+    });
 }
 
 template <class Work>
 void Trainer::do_layer(LayerId layer, Phase phase, const Work& work) {
     const auto computing = recorder_.layer(layer, phase);
     const Annotation annotation(backend_.annotations(), layer, phase);
-    whereabouts_.enter(doing(phase), layer);
+    enter(doing(phase), layer);
     const std::optional<Injection>& injection = options_.injection;
     if (!injection || injection->layer != layer || injection->phase.value_or(phase) != phase) {
         work();
@@ -207,7 +224,7 @@ void Trainer::load_batch() {
     const HostBatch* batch = nullptr;
     {
         const auto waiting = recorder_.activity(Activity::input_wait);
-        whereabouts_.enter(Doing::input);
+        enter(Doing::input);
         batch = &source_.next();
     }
     const auto copying = recorder_.activity(Activity::memcpy_h2d);
@@ -229,11 +246,13 @@ void Trainer::report(const std::optional<ClosedIteration>& closed, IterationObse
     if (!closed) {
         return;
     }
-    IterationReport report{
-        .iteration = closed->iteration,
-        .level = closed->level,
-        .metrics = ops_->metrics(metric_slot(closed->iteration)),
-        .account = closed->account};
+    if (!synchronizer_.went_well(metric_slot(closed->iteration))) {
+        agree_on_failure();
+    }
+    IterationReport report{.iteration = closed->iteration,
+                           .level = closed->level,
+                           .metrics = ops_->metrics(metric_slot(closed->iteration)),
+                           .account = closed->account};
     if (options_.iterations_per_epoch > 0) {
         report.epoch = static_cast<std::int32_t>(report.iteration / options_.iterations_per_epoch);
     }

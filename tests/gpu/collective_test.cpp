@@ -85,6 +85,30 @@ TEST_P(GpuCollective, SumsEveryBucketOverAllRanks) {
     }
 }
 
+// One number behind the bucket, from one rank, in every other iteration.
+TEST_P(GpuCollective, AVoteReachesEveryRankWithTheIterationThatItWasCastIn) {
+    const auto collective = make();
+    ASSERT_EQ(collective->votes(), world_.size() == 1 ? Votes::none : Votes::late);
+    if (world_.size() == 1) {
+        return;
+    }
+    const auto buffer = backend_->allocate(bucket_floats + 1);
+    backend_->marks().reserve(64);
+    const DeviceSpan vote = buffer->span().subspan(bucket_floats, 1);
+    const auto cast = [](std::size_t iteration) { return iteration % 2 == 1; };
+    for (std::size_t iteration = 0; iteration < 6; ++iteration) {
+        const float mine = cast(iteration) && world_.rank() == 1 ? 1 : 0;
+        buffer->upload(bucket_floats, {&mine, 1});
+        BucketSpan span;
+        collective->start(BucketId{0}, buffer->span(), span);
+        collective->send_vote(vote, iteration);
+        collective->join();
+    }
+    for (std::size_t iteration = 0; iteration < 6; ++iteration) {
+        EXPECT_EQ(collective->vote(iteration), cast(iteration) ? 1 : 0) << iteration;
+    }
+}
+
 TEST_P(GpuCollective, WaitingForTheSlowestIsToldFromTransfer) {
     if (world_.size() == 1) {
         GTEST_SKIP() << "one rank waits for nobody";

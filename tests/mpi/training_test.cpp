@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -39,11 +40,12 @@ constexpr float planted_us = 25'000;
 /// where no span is.
 class PlantedBackend final : public Backend {
 public:
-    PlantedBackend(std::unique_ptr<Backend> backend, Plant plant, std::size_t updates)
+    PlantedBackend(std::unique_ptr<Backend> backend, Plant plant, std::size_t updates,
+                   int latency = 0)
         : backend_(std::move(backend)),
           plant_(plant),
           updates_(updates),
-          marks_(backend_->marks()) {}
+          marks_(backend_->marks(), latency) {}
 
     [[nodiscard]] const DeviceInfo& info() const noexcept override { return backend_->info(); }
     [[nodiscard]] MarkSource& marks() noexcept override { return marks_; }
@@ -74,7 +76,7 @@ public:
 private:
     class Marks final : public MarkSource {
     public:
-        explicit Marks(MarkSource& marks) : marks_(marks) {}
+        Marks(MarkSource& marks, int latency) : marks_(marks), latency_(latency) {}
         [[nodiscard]] Mark mark() noexcept override {
             behind_ = std::exchange(sleep_behind_next, false);
             return marks_.mark();
@@ -82,7 +84,7 @@ private:
         [[nodiscard]] std::int64_t nanoseconds(Mark mark) const noexcept override {
             return marks_.nanoseconds(mark);
         }
-        [[nodiscard]] int latency() const noexcept override { return marks_.latency(); }
+        [[nodiscard]] int latency() const noexcept override { return latency_; }
         /// Asked right behind the mark that ends a span.
         bool lost_processor() noexcept override {
             if (std::exchange(behind_, false)) {
@@ -94,6 +96,7 @@ private:
 
     private:
         MarkSource& marks_;
+        int latency_;
         bool behind_ = false;
     };
 
@@ -220,6 +223,72 @@ TEST(Training, WhatOneRankCannotDoAllRanksKnowOfAndMayTrainAgain) {
             EXPECT_EQ(error.met_here(), world.rank() == victim);
         }
         EXPECT_EQ(trainer.iterations_done(), 3);
+    }
+    TrainedRun again(world, {.iterations = 5});
+    EXPECT_EQ(again.accounts.losses.size(), 5U);
+}
+
+/// Sums through MPI and tells of votes late, as GPUs do.
+class LateCollective final : public Collective {
+public:
+    explicit LateCollective(std::unique_ptr<Collective> collective)
+        : collective_(std::move(collective)) {}
+    [[nodiscard]] const char* name() const noexcept override { return collective_->name(); }
+    [[nodiscard]] Votes votes() const noexcept override { return Votes::late; }
+    void send_vote(DeviceSpan vote, std::size_t slot) override {
+        place_ = vote.data;
+        slot_ = slot;
+    }
+    [[nodiscard]] float vote(std::size_t slot) const override { return received_.at(slot); }
+    void start(BucketId bucket, DeviceSpan values, BucketSpan& span) override {
+        collective_->start(bucket, values, span);
+    }
+    void join() override {
+        collective_->join();
+        received_.at(slot_) = *place_;
+    }
+
+private:
+    std::unique_ptr<Collective> collective_;
+    float* place_ = nullptr;
+    std::size_t slot_ = 0;
+    std::array<float, vote_slots> received_{};
+};
+
+// The ranks go on for two iterations before they hear of it, or to their last one.
+TEST(Training, VotesThatComeLateEndTheTrainingOfAllRanksWhereOneFailed) {
+    const Communicator world = Communicator::world();
+    const int victim = world.size() - 1;
+    const Network network = make_network("lenet5", {.classes = 10});
+    for (const std::int64_t iterations : {8, 5}) {
+        for (const bool overlap : {true, false}) {
+            PlantedBackend backend(cpu::make_backend({.threads = 1}, RankMap{}), Plant::nothing,
+                                   network.layers().size(), 2);
+            LateCollective collective(cpu::make_collective(world, {.overlap = overlap}));
+            EndingSource source(make_synthetic_source(network.input(), network.classes(), 4,
+                                                      {world.rank(), world.size()}, 5),
+                                world.rank() == victim ? 3 : 1'000'000);
+            TrainerOptions options;
+            options.iterations = iterations;
+            options.bucket_floats = 4096;
+            options.digest_every = 1;  // the replicas stay equal while the failure is under way
+            options.compile.batch = 4;
+            Trainer trainer(network, backend, collective, world, source, options);
+            Accounts accounts;
+            try {
+                trainer.run(accounts);
+                FAIL() << "trained on no batch";
+            } catch (const AgreedError& error) {
+                EXPECT_EQ(error.code(), ExitCode::bad_data);
+                EXPECT_EQ(error.met_here(), world.rank() == victim);
+            }
+            EXPECT_EQ(trainer.iterations_done(), std::min<std::int64_t>(iterations, 6));
+            EXPECT_EQ(accounts.losses.size(), 3U);
+            if (world.rank() == victim) {
+                EXPECT_EQ(trainer.place().iteration, 3);
+                EXPECT_EQ(trainer.place().doing, Doing::input);
+            }
+        }
     }
     TrainedRun again(world, {.iterations = 5});
     EXPECT_EQ(again.accounts.losses.size(), 5U);

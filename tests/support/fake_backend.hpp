@@ -102,7 +102,7 @@ class FakeCollective final : public Collective {
 public:
     FakeCollective(Journal& journal, ManualClock& clock) : journal_(journal), clock_(clock) {}
     const char* name() const noexcept override { return "fake"; }
-    bool carries_votes() const noexcept override { return true; }
+    Votes votes() const noexcept override { return Votes::at_once; }
     void start(BucketId bucket, DeviceSpan values, BucketSpan& span) override {
         journal_.push_back(text("reduce", bucket.value, ":", values.size));
         span.start = clock_.mark();

@@ -1,11 +1,21 @@
 // The port through which gradients are summed over all ranks.
 #pragma once
 
+#include <cstddef>
+
 #include "layerledger/base/ids.hpp"
 #include "layerledger/device/backend.hpp"
 #include "layerledger/timeline/span.hpp"
 
 namespace layerledger {
+
+/// How a rank that fails inside an iteration tells the others so: by one number that travels behind
+/// the last bucket.
+enum class Votes : unsigned char {
+    none,     ///< it cannot: it ends the job
+    at_once,  ///< the number can be read after `join` without holding up the device
+    late,     ///< `join` sends it to the host, which reads it some iterations later
+};
 
 /// Sums buckets over all ranks on a communication stream of its own, in the order of `start`.
 /// Every rank starts the same buckets in the same order.
@@ -16,9 +26,13 @@ public:
     /// "mpi", "nccl" or "none".
     [[nodiscard]] virtual const char* name() const noexcept = 0;
 
-    /// Whether what travels behind the last bucket can be read after `join` without holding up the
-    /// device: then a rank that fails inside an iteration tells the others so.
-    [[nodiscard]] virtual bool carries_votes() const noexcept { return false; }
+    [[nodiscard]] virtual Votes votes() const noexcept { return Votes::none; }
+    /// Votes::late: the next `join` sends the number that is at `vote` by then into one of
+    /// `vote_slots`.
+    virtual void send_vote(DeviceSpan /*vote*/, std::size_t /*slot*/) {}
+    /// What was sent into `slot` last; waits until it is there.
+    [[nodiscard]] virtual float vote(std::size_t /*slot*/) const { return 0; }
+    static constexpr std::size_t vote_slots = 8;
 
     /// The gradients in `values` exist (or will, when the compute stream gets here): sum them in
     /// place. Returns at once. `span` is filled in by the time `join` returns and must live till

@@ -28,13 +28,20 @@ public:
     [[nodiscard]] bool give_up();
 
     /// Holds the compute stream until all gradients are summed. False, on every rank, where one
-    /// gave up: then the gradients mean nothing.
-    [[nodiscard]] bool join();
+    /// gave up and that is known already: then the gradients mean nothing.
+    [[nodiscard]] bool join(std::size_t slot);
+    /// The same of the last `join` with `slot`, later: false where it is known only now. Waits
+    /// until that is summed.
+    [[nodiscard]] bool went_well(std::size_t slot) const;
 
     [[nodiscard]] const std::vector<Bucket>& buckets() const noexcept { return buckets_; }
 
 private:
     void start(const Bucket& bucket);
+    [[nodiscard]] std::size_t vote_place() const noexcept { return buckets_.back().slice.end(); }
+    [[nodiscard]] Votes votes() const noexcept {
+        return buckets_.empty() ? Votes::none : collective_.votes();
+    }
 
     Collective& collective_;
     Annotations& annotations_;

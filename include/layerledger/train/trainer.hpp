@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -126,6 +127,10 @@ private:
     template <class Work>
     void do_layer(LayerId layer, Phase phase, const Work& work);
     void compute_gradients();
+    /// This rank has none: tells the others, or throws where it cannot.
+    void tell_of_failure();
+    /// Collective: throws on every rank where one failed.
+    void agree_on_failure();
     void report(const std::optional<ClosedIteration>& closed, IterationObserver& observer);
     void compare_replicas();
     /// Does `work` in no window.
@@ -148,6 +153,15 @@ private:
     GradientSynchronizer synchronizer_;
     Optimizer optimizer_;
 
+    /// Where a rank failed stays its place.
+    template <class... Place>
+    void enter(Place... place) noexcept {
+        if (!failure_) {
+            whereabouts_.enter(place...);
+        }
+    }
+
+    std::exception_ptr failure_;  // in an iteration; the others may not know of it yet
     Whereabouts whereabouts_;
     std::int64_t done_ = 0;
     std::vector<CheckedIteration> checked_;

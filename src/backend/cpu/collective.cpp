@@ -23,7 +23,7 @@ Mark now_ns() {
 class NoCollective final : public Collective {
 public:
     [[nodiscard]] const char* name() const noexcept override { return "none"; }
-    [[nodiscard]] bool carries_votes() const noexcept override { return true; }
+    [[nodiscard]] Votes votes() const noexcept override { return Votes::at_once; }
     void start(BucketId, DeviceSpan, BucketSpan& span) override {
         span.start = span.transfer = span.end = span.ready;
     }
@@ -79,7 +79,7 @@ public:
     }
 
     [[nodiscard]] const char* name() const noexcept override { return "mpi"; }
-    [[nodiscard]] bool carries_votes() const noexcept override { return true; }
+    [[nodiscard]] Votes votes() const noexcept override { return Votes::at_once; }
 
     void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
         held_.push_back({id, values, &span});

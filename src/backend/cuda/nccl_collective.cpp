@@ -1,10 +1,13 @@
 #include "nccl_collective.hpp"
 
+#include <array>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "layerledger/base/log.hpp"
@@ -39,6 +42,12 @@ std::string named(BucketId bucket, std::size_t bytes, std::int64_t iteration) {
                 bytes_text(static_cast<double>(bytes)), ") in iteration ", iteration);
 }
 
+/// A number that goes to the host behind the sums.
+struct Sending {
+    DeviceSpan vote;
+    std::size_t slot = 0;
+};
+
 /// Sums on a stream of its own, which the device prefers. A sum has no deadline in NCCL, so that a
 /// second thread watches, and ends them all where one does not come.
 ///
@@ -53,6 +62,7 @@ public:
           options_(options),
           stream_(true),
           token_(sizeof(float)),
+          received_(Collective::vote_slots * sizeof(float)),
           nccl_(world, rank, shares_gpu(world, rank), options.deadline) {
         // NCCL connects the ranks when the first sum asks for it: now, outside every iteration.
         nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), "the first all-reduce");
@@ -78,6 +88,14 @@ public:
 
     [[nodiscard]] const char* name() const noexcept override { return "nccl"; }
 
+    // On the sums' stream nothing that computes waits for the number on its way.
+    [[nodiscard]] Votes votes() const noexcept override { return Votes::late; }
+    void send_vote(DeviceSpan vote, std::size_t slot) override { sending_ = {vote, slot}; }
+    [[nodiscard]] float vote(std::size_t slot) const override {
+        sent_[slot].synchronize();
+        return received_.as<float>()[slot];
+    }
+
     void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
         held_.push_back({id, values, &span});
         if (options_.overlap) {
@@ -87,6 +105,11 @@ public:
 
     void join() override {
         enqueue_held();
+        if (const auto sending = std::exchange(sending_, std::nullopt)) {
+            LL_CUDA(cudaMemcpyAsync(received_.as<float>() + sending->slot, sending->vote.data,
+                                    sizeof(float), cudaMemcpyDeviceToHost, stream_.get()));
+            sent_[sending->slot].record(stream_);
+        }
         joined_.record(stream_);
         joined_.hold(gpu_.compute());
         ++iteration_;
@@ -198,6 +221,9 @@ private:
     Event ready_;
     Event joined_;
     DeviceMemory token_;
+    std::optional<Sending> sending_;
+    PinnedMemory received_;  // a number for each slot
+    std::array<Event, Collective::vote_slots> sent_;
     std::vector<Bucket> held_;  // not enqueued yet
 
     // Under the mutex.

@@ -1,5 +1,6 @@
 #include "staged_collective.hpp"
 
+#include <array>
 #include <map>
 #include <vector>
 
@@ -32,6 +33,11 @@ public:
 
     [[nodiscard]] const char* name() const noexcept override { return "mpi"; }
 
+    // The sum is in the host's memory anyway; read late, as no copy to the device is waited for.
+    [[nodiscard]] Votes votes() const noexcept override { return Votes::late; }
+    void send_vote(DeviceSpan, std::size_t slot) override { slot_ = slot; }
+    [[nodiscard]] float vote(std::size_t slot) const override { return received_[slot]; }
+
     void start(BucketId id, DeviceSpan values, BucketSpan& span) override {
         started_.push_back({id, values, &span});
         if (options_.overlap) {
@@ -47,6 +53,10 @@ public:
         }
         for (const Bucket& bucket : started_) {
             sum(bucket);
+        }
+        if (!started_.empty()) {
+            const Bucket& last = started_.back();
+            received_[slot_] = stage_of(last).memory.as<float>()[last.values.size - 1];
         }
         started_.clear();
         joined_.record(stream_);
@@ -94,6 +104,8 @@ private:
     Event joined_;
     std::map<std::int32_t, Stage> stages_;
     std::vector<Bucket> started_;
+    std::size_t slot_ = 0;
+    std::array<float, Collective::vote_slots> received_{};
 };
 
 }  // namespace
