@@ -26,7 +26,8 @@ What is not set is as in its training. Sections data and train may differ, the n
         Subcommand{"export",
                    "RUN.h5 [RUN.h5 ...] --csv DIR | RUN.h5 --trace FILE.json.gz [--iterations A:B]",
                    "a run as tables, or a window of it as a timeline", R"(
-  --csv DIR             layers.csv, iterations.csv and experiment.csv, in milliseconds and seconds;
+  --csv DIR             layers.csv, iterations.csv and experiment.csv, UTF-8 with commas between
+                        columns and points in numbers; units are in the columns' names;
                         of several runs the column 'run' says which a row is of
   --trace FILE.json.gz  for https://ui.perfetto.dev: a process for each rank, in it a lane for its
                         iterations, its compute stream and its communication stream

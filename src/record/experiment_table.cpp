@@ -70,6 +70,13 @@ std::string on_one_line(std::string_view value) {
     return joined;
 }
 
+/// A column's name tells its unit, where the fact's own does not.
+std::string unit_ending(const hdf5::File& file, std::string_view group, const std::string& name) {
+    const std::string units =
+        file.text_attribute(text('/', group, '/', name), "units").value_or("");
+    return units == "us" || (units == "s" && name != "seconds") ? '_' + units : "";
+}
+
 }  // namespace
 
 std::vector<ExperimentFact> experiment_facts(const hdf5::File& file) {
@@ -81,7 +88,8 @@ std::vector<ExperimentFact> experiment_facts(const hdf5::File& file) {
         for (auto& [name, value] : read_facts(file, group)) {
             const bool is_whole_configuration = group == "config" && name == "text";
             if (!is_whole_configuration) {
-                facts.push_back({text(group, '.', name), on_one_line(value)});
+                facts.push_back(
+                    {text(group, '.', name, unit_ending(file, group, name)), on_one_line(value)});
             }
         }
     }
