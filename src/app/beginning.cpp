@@ -136,6 +136,9 @@ Beginning find_beginning(const Communicator& world, const Experiment& experiment
             (is_same ? beginning.run_id : beginning.carried_from) = checkpoint.run_id;
         }
         const std::optional<RunIdentity> run = run_in(run_file);
+        if (run && run->run_id == beginning.run_id && run->status == "running") {
+            log::info(text("the start before was cut off: '", run_file, "' still says running"));
+        }
         const bool is_trained = beginning.iteration >= options.iterations && run &&
                                 run->run_id == beginning.run_id && run->status == "complete";
         const bool lacks_validation =

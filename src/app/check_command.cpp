@@ -21,6 +21,9 @@ ExitCode run_check_command(const std::string& path) {
         lost > 0) {
         std::cout << ", " << lost << " more are not in the file";
     }
+    if (const std::string running = running_text(summary); !running.empty()) {
+        std::cout << ", running, " << running;
+    }
     std::cout << '\n';
     return ExitCode::ok;
 }

@@ -1,7 +1,8 @@
 #include "fault.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <cstring>
+#include <optional>
 #include <sstream>
 
 #include "layerledger/base/log.hpp"
@@ -26,32 +27,60 @@ std::string place_text(const Whereabouts::Place& place, const Network& network) 
             case Doing::gradients: return "waiting for the gradients of other ranks";
             case Doing::update: return of_layer("update");
             case Doing::rest: return "between computations";
+            case Doing::pause: return "validating, saving or ending";
         }
         return {};
     };
-    return place.doing == Doing::starting ? what()
-                                          : text("in iteration ", place.iteration, ", ", what());
+    if (place.doing == Doing::starting) {
+        return what();
+    }
+    return text(place.doing == Doing::pause ? "after" : "in", " iteration ", place.iteration, ", ",
+                what());
 }
 
-std::string missing_text(const std::vector<int>& missing, const std::vector<std::string>& nodes) {
+/// "rank 1 on n1, rank 3 on n3 and 2 more".
+std::string names(const std::vector<int>& ranks, const std::vector<std::string>& nodes) {
     std::string said;
-    for (std::size_t i = 0; i < std::min(missing.size(), most_named); ++i) {
-        said += text(i == 0 ? "; nothing was heard of " : ", ", "rank ", missing[i], " on ",
-                     nodes[static_cast<std::size_t>(missing[i])]);
+    for (std::size_t i = 0; i < std::min(ranks.size(), most_named); ++i) {
+        said += text(i == 0 ? "" : ", ", "rank ", ranks[i], " on ",
+                     nodes[static_cast<std::size_t>(ranks[i])]);
     }
-    if (missing.size() > most_named) {
-        said += text(" and ", missing.size() - most_named, " more");
+    return ranks.size() > most_named ? text(said, " and ", ranks.size() - most_named, " more")
+                                     : said;
+}
+
+/// What a roll call has found: who said nothing, and who is there and does not go on.
+std::string roll_text(const std::vector<std::optional<std::string>>& words, int self,
+                      const std::vector<std::string>& nodes) {
+    std::vector<int> missing;
+    std::string stuck;
+    for (std::size_t rank = 0; rank < words.size(); ++rank) {
+        if (!words[rank]) {
+            missing.push_back(static_cast<int>(rank));
+        } else if (!words[rank]->empty() && static_cast<int>(rank) != self) {
+            stuck += text("; rank ", rank, " on ", nodes[rank], " ", *words[rank]);
+        }
     }
-    return missing.empty() ? said
-                           : said +
-                                 " (lost, stopped or cut off, or in a "
-                                 "transfer with one that is)";
+    return missing.empty() ? stuck
+                           : text(stuck, "; nothing was heard of ", names(missing, nodes),
+                                  " (lost, stopped or cut off, or in a transfer with one that is)");
 }
 
 /// As long as ranks that wait too may be later than this one.
 std::chrono::nanoseconds patience(double timeout_seconds) {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(std::clamp(timeout_seconds / 10, 1.0, 10.0)));
+}
+
+/// Says `word` to the others, and what is heard of them.
+std::string call_roll(const std::string& word, const Roll& roll) {
+    try {
+        return roll_text(roll.world.call_roll(word, patience(roll.timeout_seconds)),
+                         roll.world.rank(), roll.nodes);
+    } catch (const std::exception& problem) {
+        log::warning(text("cannot ask who is missing (", problem.what(), ")"));
+        return {};
+    }
 }
 
 }  // namespace
@@ -77,19 +106,28 @@ AgreedError with_place(const AgreedError& error, const Whereabouts::Place& place
 }
 
 Error explained(const std::exception& failure, const Whereabouts::Place& place,
-                const Network& network, const Communicator& world,
-                const std::vector<std::string>& nodes, double timeout_seconds) {
+                const Network& network, const Roll& roll) {
     const auto* error = dynamic_cast<const Error*>(&failure);
-    std::string missing;
-    if (dynamic_cast<const DeadlineError*>(&failure) != nullptr) {
-        try {
-            missing = missing_text(world.call_roll(patience(timeout_seconds)), nodes);
-        } catch (const std::exception& problem) {
-            log::warning(text("cannot ask who is missing (", problem.what(), ")"));
-        }
-    }
+    const bool waited_in_vain = dynamic_cast<const DeadlineError*>(&failure) != nullptr;
     return {error != nullptr ? error->code() : ExitCode::internal,
-            text(place_text(place, network), ": ", failure.what(), missing)};
+            text(place_text(place, network), ": ", failure.what(),
+                 waited_in_vain ? call_roll("", roll) : std::string())};
+}
+
+Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
+            const Network& network, const Roll& roll) {
+    const std::string word = text(place_text(place, network), ": has not gone on for ",
+                                  duration_text(std::chrono::duration<double>(for_time).count()));
+    return {ExitCode::internal,
+            text(word, " (a device, a disk or a library does not answer) look at the node",
+                 call_roll(word, roll))};
+}
+
+Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network) {
+    return {ExitCode::internal,
+            text(place_text(place, network), ": the process was told to end (", strsignal(signal),
+                 ": a launcher says so where another rank is lost or the job is cancelled) what "
+                 "was committed is kept")};
 }
 
 }  // namespace layerledger

@@ -1,6 +1,7 @@
 // What is said when training fails: besides the error which rank, on which node, and at what.
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <string>
 #include <vector>
@@ -18,10 +19,25 @@ namespace layerledger {
 [[nodiscard]] AgreedError with_place(const AgreedError& error, const Whereabouts::Place& place,
                                      const Network& network, const Communicator& world);
 
+/// What is known of the ranks, for ranks that fail on their own.
+struct Roll {
+    const Communicator& world;
+    const std::vector<std::string>& nodes;  ///< of each rank
+    double timeout_seconds = 0;             ///< how long they wait for each other
+};
+
 /// One that only this rank knows of, with where in training it was; after a wait that came to its
-/// deadline also with the ranks of which nothing is heard, which takes some seconds.
+/// deadline also with the ranks of which nothing is heard or that are stuck, which takes some
+/// seconds.
 [[nodiscard]] Error explained(const std::exception& failure, const Whereabouts::Place& place,
-                              const Network& network, const Communicator& world,
-                              const std::vector<std::string>& nodes, double timeout_seconds);
+                              const Network& network, const Roll& roll);
+
+/// The same for this rank's training, which does not go on.
+[[nodiscard]] Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
+                          const Network& network, const Roll& roll);
+
+/// What this rank was at when its process was told to end.
+[[nodiscard]] Error told_to_end(int signal, const Whereabouts::Place& place,
+                                const Network& network);
 
 }  // namespace layerledger

@@ -12,12 +12,9 @@
 #include "layerledger/comm/rank_map.hpp"
 
 namespace layerledger {
-namespace {
-
-/// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
-/// once the lowest speaks, and the others' turn comes when they have heard of it: a launcher takes
-/// seconds to end them.
-[[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what) {
+void give_up(const Communicator& world, ExitCode code, const std::string& what) {
+    // The lowest's turn is first, and the others' when they have heard of it: a launcher takes
+    // seconds to end them.
     constexpr std::chrono::milliseconds turn{250};
     constexpr int turns = 20;
     std::this_thread::sleep_for(std::min(world.rank(), turns) * turn);
@@ -32,8 +29,6 @@ namespace {
     }
     abort_job(code);
 }
-
-}  // namespace
 
 ExitCode run_on_all_ranks(int& argc, char**& argv,
                           const std::function<ExitCode(Communicator&)>& body) {

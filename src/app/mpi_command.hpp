@@ -17,6 +17,10 @@ namespace layerledger {
 [[nodiscard]] ExitCode run_on_all_ranks(int& argc, char**& argv,
                                         const std::function<ExitCode(Communicator&)>& body);
 
+/// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
+/// once the lowest speaks.
+[[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what);
+
 /// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
 /// that a mistake is reported once. Empty where the command line asked for a text only, which is
 /// shown then. Collective.

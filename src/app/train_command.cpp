@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "beginning.hpp"
 #include "checkpointing.hpp"
@@ -30,6 +31,7 @@
 #include "stop_request.hpp"
 #include "training_breaks.hpp"
 #include "training_job.hpp"
+#include "watchdog.hpp"
 #include "zero_skew.hpp"
 
 namespace layerledger {
@@ -152,6 +154,58 @@ void end_failed(RunWriter* writer, const TrainingJob& job, const LabelDescriptio
     }
 }
 
+/// What is done in training's place where it cannot: the run file is marked, the reason said.
+Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Roll& roll,
+                        RunWriter* writer, const std::string& path) {
+    using namespace std::chrono_literals;
+    const Whereabouts& whereabouts = trainer.whereabouts();
+    const auto may_take_its_time = [](Doing doing) {
+        return doing == Doing::starting || doing == Doing::pause;
+    };
+    const auto mark = [writer, &path](std::chrono::nanoseconds patience) {
+        if (writer != nullptr) {
+            writer->fail_within(patience);
+        } else {
+            mark_failed(path);
+        }
+    };
+    Watchdog::Orders orders;
+    orders.deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(roll.timeout_seconds));
+    orders.pulse = [&whereabouts, may_take_its_time] {
+        return may_take_its_time(whereabouts.place().doing) ? std::nullopt
+                                                            : std::optional(whereabouts.pulse());
+    };
+    orders.when_stuck = [&whereabouts, &job, roll, mark](std::chrono::nanoseconds for_time) {
+        const Error error = stuck(for_time, whereabouts.place(), *job.network, roll);
+        mark(2s);
+        give_up(roll.world, error.code(), error.what());
+    };
+    // Launchers give a second before they kill. The lowest rank that is left speaks; it may not be
+    // rank 0, whose end then is why all are told to end.
+    orders.when_told_to_end = [&whereabouts, &job, roll, mark](int signal) {
+        constexpr int speakers = 4;
+        const int rank = roll.world.rank();
+        if (rank >= speakers) {
+            return;
+        }
+        std::this_thread::sleep_for(rank * 100ms);
+        mark(400ms);
+        if (roll.world.take_last_word()) {
+            log::error(text("rank ", rank, " on ", roll.nodes[static_cast<std::size_t>(rank)], ": ",
+                            told_to_end(signal, whereabouts.place(), *job.network).what()));
+        }
+    };
+    return orders;
+}
+
+/// Until the watchdog, which has taken the word, ends the process.
+[[noreturn]] void wait_for_the_end() {
+    for (;;) {
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+}
+
 /// What people see of a run while it goes on: on the terminal, and dated in its log.
 struct Displays {
     std::ofstream log;
@@ -243,18 +297,25 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         job.experiment.train, job.experiment.profile.clock_every, validation,
         checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
+    const Roll roll{world, nodes, job.experiment.sync.timeout_seconds};
+    Watchdog watchdog(orders(*trainer, job, roll, writer.get(), path));
     Outcome outcome;
     try {
         outcome = run(*trainer, recorder, breaks, world);
         world.set_deadline(setup_deadline);  // what is left, rank 0 does while the others wait
     } catch (const AgreedError& error) {
+        if (!watchdog.take_word()) {
+            wait_for_the_end();
+        }
         if (writer) {
             end_failed(writer.get(), job, description.labels, path);
         }
-        throw with_place(error, trainer->place(), *job.network, world);
+        throw with_place(error, trainer->whereabouts().place(), *job.network, world);
     } catch (const std::exception& failure) {
-        const Error error = explained(failure, trainer->place(), *job.network, world, nodes,
-                                      job.experiment.sync.timeout_seconds);
+        if (!watchdog.take_word()) {
+            wait_for_the_end();
+        }
+        const Error error = explained(failure, trainer->whereabouts().place(), *job.network, roll);
         // Rank 0 may know nothing of it.
         end_failed(writer.get(), job, description.labels, path);
         // The job is about to end, and a bucket may still be on its way, in the trainer's memory.

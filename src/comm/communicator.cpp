@@ -8,6 +8,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 #include "mpi_check.hpp"
 
 namespace layerledger {
@@ -27,14 +28,14 @@ constexpr std::chrono::nanoseconds spin_after_meeting{1ms};
 /// after `deadline`: then MPI may still write into what the request works on.
 void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
               std::chrono::nanoseconds spinning = spin) {
-    const auto begun = std::chrono::steady_clock::now();
+    Waited since_beginning;
     for (;;) {
         int done = 0;
         LL_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
         if (done != 0) {
             return;
         }
-        const std::chrono::nanoseconds waited = std::chrono::steady_clock::now() - begun;
+        const std::chrono::nanoseconds waited = since_beginning.look();
         if (waited > deadline) {
             throw DeadlineError(
                 ExitCode::internal,
@@ -363,21 +364,28 @@ bool Communicator::take_last_word() const {
     return true;
 }
 
-std::vector<int> Communicator::call_roll(std::chrono::nanoseconds patience) const {
+std::vector<std::optional<std::string>> Communicator::call_roll(
+    const std::string& word, std::chrono::nanoseconds patience) const {
     constexpr int tag = 73;
     constexpr int listeners = 4;  // some of them may be lost themselves
     if (!handle_) {
         return {};
     }
+    auto sent = std::make_unique<std::string>(word);
     for (int peer = 0; peer < std::min(size_, listeners); ++peer) {
         if (peer != rank_) {
             MPI_Request request = MPI_REQUEST_NULL;
-            LL_MPI(MPI_Isend(nullptr, 0, MPI_BYTE, peer, tag, handle_->comm, &request));
+            LL_MPI(MPI_Isend(sent->data(), static_cast<int>(sent->size()), MPI_BYTE, peer, tag,
+                             handle_->comm, &request));
             LL_MPI(MPI_Request_free(&request));
         }
     }
-    std::vector<bool> is_present(static_cast<std::size_t>(size_), rank_ >= listeners);
-    is_present[static_cast<std::size_t>(rank_)] = true;
+    static_cast<void>(sent.release());  // nobody is told when it has left; the job is about to end
+    std::vector<std::optional<std::string>> words;
+    if (rank_ < listeners) {
+        words.resize(static_cast<std::size_t>(size_));
+        words[static_cast<std::size_t>(rank_)] = word;
+    }
     const auto end = std::chrono::steady_clock::now() + patience;
     while (std::chrono::steady_clock::now() < end) {
         int is_here = 0;
@@ -387,18 +395,16 @@ std::vector<int> Communicator::call_roll(std::chrono::nanoseconds patience) cons
             std::this_thread::sleep_for(5ms);
             continue;
         }
+        int length = 0;
+        LL_MPI(MPI_Get_count(&from, MPI_BYTE, &length));
+        auto heard = std::make_unique<std::string>(static_cast<std::size_t>(length), ' ');
         MPI_Request request = MPI_REQUEST_NULL;
-        LL_MPI(MPI_Irecv(nullptr, 0, MPI_BYTE, from.MPI_SOURCE, tag, handle_->comm, &request));
-        wait_for(request, patience, "a word that has come");
-        is_present[static_cast<std::size_t>(from.MPI_SOURCE)] = true;
+        LL_MPI(MPI_Irecv(heard->data(), length, MPI_BYTE, from.MPI_SOURCE, tag, handle_->comm,
+                         &request));
+        wait_for(request, heard, patience, "a word that has come");
+        words[static_cast<std::size_t>(from.MPI_SOURCE)] = std::move(*heard);
     }
-    std::vector<int> missing;
-    for (int peer = 0; peer < size_; ++peer) {
-        if (!is_present[static_cast<std::size_t>(peer)]) {
-            missing.push_back(peer);
-        }
-    }
-    return missing;
+    return words;
 }
 
 namespace {

@@ -1,7 +1,10 @@
 #include "layerledger/comm/mpi_session.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
+#include <exception>
+#include <thread>
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
@@ -26,6 +29,19 @@ namespace {
 // outnumber cores on the machines where people try things.
 void yield_when_idle() {
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", /*overwrite=*/0);
+}
+
+/// Where the launcher cannot be reached, MPI_Abort may not come back.
+void end_without_mpi(ExitCode code) noexcept {
+    static constexpr std::chrono::seconds patience{10};
+    try {
+        std::thread([code] {
+            std::this_thread::sleep_for(patience);
+            std::_Exit(static_cast<int>(code));
+        }).detach();
+    } catch (const std::exception&) {
+        // Without a thread to spare there is only MPI_Abort.
+    }
 }
 
 }  // namespace
@@ -54,6 +70,7 @@ void abort_job(ExitCode code) noexcept {
     MPI_Initialized(&initialized);
     MPI_Finalized(&finalized);
     if (initialized != 0 && finalized == 0) {
+        end_without_mpi(code);
         MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
     }
     std::_Exit(static_cast<int>(code));

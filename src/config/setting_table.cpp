@@ -207,7 +207,7 @@ std::vector<Setting> make_table() {
     sync.add("bucket_mb", &S::bucket_mb, positive_below(1e6),
              "gradients that travel together, in MB");
     sync.add("timeout_seconds", &S::timeout_seconds, positive_below(most_seconds),
-             "longest wait for another rank");
+             "longest wait for another rank, and longest stay at one place of training");
 
     using P = ProfileSettings;
     Section profile(table, "profile", &Experiment::profile);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -119,6 +120,7 @@ struct RunWriter::State {
     std::uint64_t end_of_data = 0;  ///< size of the file without its spare room
     bool is_failing = false;
     bool is_finished = false;
+    std::timed_mutex turn;  ///< of the thread that is in a method
 
     std::optional<OverheadRecord> overhead;
     std::vector<ValidationRecord> validations;
@@ -146,6 +148,7 @@ struct RunWriter::State {
     void commit_next();
     [[nodiscard]] bool try_commit_all();
     [[nodiscard]] bool try_write_end(RunStatus status);
+    [[nodiscard]] bool finish(RunStatus status, std::chrono::nanoseconds patience);
     void warn_once(const std::exception& error);
     void note_recovery();
     void after_close();
@@ -360,6 +363,7 @@ RunWriter::~RunWriter() {
 }
 
 void RunWriter::set_block_iterations(std::size_t iterations) {
+    const std::lock_guard turn(state_->turn);
     LL_VALIDATE(!state_->arrays && iterations > 0, ExitCode::internal,
                 "the length of a block is fixed already, or is 0");
     state_->block_iterations = iterations;
@@ -374,6 +378,7 @@ void RunWriter::append(RecordBlock block) {
     if (block.facts.empty()) {
         return;
     }
+    const std::lock_guard turn(state_->turn);
     State& state = *state_;
     state.take(std::move(block));
     if (state.try_commit_all()) {
@@ -393,25 +398,30 @@ void RunWriter::append(RecordBlock block) {
 }
 
 void RunWriter::set_overhead(const OverheadRecord& overhead) {
+    const std::lock_guard turn(state_->turn);
     state_->overhead = overhead;
 }
 
 void RunWriter::add_validation(const ValidationRecord& validation) {
+    const std::lock_guard turn(state_->turn);
     state_->validations.push_back(validation);
     static_cast<void>(state_->try_write_events());
 }
 
 void RunWriter::add_pause(PauseKind kind, std::int64_t iteration, double seconds) {
+    const std::lock_guard turn(state_->turn);
     state_->pauses.push_back({iteration, static_cast<std::int64_t>(kind), seconds});
     static_cast<void>(state_->try_write_events());
 }
 
 void RunWriter::add_clocks(const std::vector<ClockRecord>& clocks) {
+    const std::lock_guard turn(state_->turn);
     state_->clocks.insert(state_->clocks.end(), clocks.begin(), clocks.end());
     static_cast<void>(state_->try_write_events());
 }
 
 void RunWriter::set_zero_skew(const std::vector<double>& times_us) {
+    const std::lock_guard turn(state_->turn);
     state_->zero_skew.clear();
     for (const double time_us : times_us) {
         BucketAnatomy bucket;
@@ -422,10 +432,12 @@ void RunWriter::set_zero_skew(const std::vector<double>& times_us) {
 }
 
 void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
+    const std::lock_guard turn(state_->turn);
     state_->wall_clock = wall_clock;
 }
 
 void RunWriter::set_peak_memory(std::vector<double> bytes) {
+    const std::lock_guard turn(state_->turn);
     LL_VALIDATE(bytes.size() == state_->description.ranks.size(), ExitCode::internal,
                 "peak memory is not given for each rank");
     for (std::size_t rank = 0; rank < state_->earlier.peak_memory.size(); ++rank) {
@@ -435,14 +447,17 @@ void RunWriter::set_peak_memory(std::vector<double> bytes) {
 }
 
 void RunWriter::set_skipped_images(std::int64_t images) {
+    const std::lock_guard turn(state_->turn);
     state_->skipped_images = images;
 }
 
 void RunWriter::set_dropped_spans(std::int64_t spans) {
+    const std::lock_guard turn(state_->turn);
     state_->dropped_spans = spans;
 }
 
 bool RunWriter::sync() {
+    const std::lock_guard turn(state_->turn);
     State& state = *state_;
     const bool has_new_events = state.written_validations < state.validations.size() ||
                                 state.written_pauses < state.pauses.size() ||
@@ -460,31 +475,41 @@ bool RunWriter::sync() {
     return true;
 }
 
-bool RunWriter::finish(RunStatus status) {
-    State& state = *state_;
-    state.is_finished = true;
-    if (status == RunStatus::failed && state.is_empty()) {
-        remove_empty_run(state.path);
-        return state.dropped == 0;
+bool RunWriter::State::finish(RunStatus status, std::chrono::nanoseconds patience) {
+    is_finished = true;
+    if (status == RunStatus::failed && is_empty()) {
+        remove_empty_run(path);
+        return dropped == 0;
     }
-    const auto deadline = std::chrono::steady_clock::now() + finish_patience;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     bool is_ended = false;
-    while (!(is_ended = state.try_commit_all() && state.try_write_end(status)) &&
+    while (!(is_ended = try_commit_all() && try_write_end(status)) &&
            std::chrono::steady_clock::now() < deadline) {
-        std::this_thread::sleep_for(250ms);
+        std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(250ms, patience / 4));
     }
     if (!is_ended) {
-        for (const RecordBlock& block : state.pending) {
-            state.dropped += static_cast<std::int64_t>(block.iterations());
+        for (const RecordBlock& block : pending) {
+            dropped += static_cast<std::int64_t>(block.iterations());
         }
-        is_ended = state.try_write_end(status);
+        is_ended = try_write_end(status);
     }
-    if (!is_ended || state.dropped > 0) {
-        log::error(text("'", state.path, "' is not whole (records of ", state.dropped,
-                        " iterations are lost", is_ended ? "" : ", and its end",
-                        ") make room and run again"));
+    if (!is_ended || dropped > 0) {
+        log::error(text("'", path, "' is not whole (records of ", dropped, " iterations are lost",
+                        is_ended ? "" : ", and its end", ") make room and run again"));
     }
-    return is_ended && state.dropped == 0;
+    return is_ended && dropped == 0;
+}
+
+bool RunWriter::finish(RunStatus status) {
+    const std::lock_guard turn(state_->turn);
+    return state_->finish(status, finish_patience);
+}
+
+void RunWriter::fail_within(std::chrono::nanoseconds patience) {
+    const std::unique_lock turn(state_->turn, patience / 2);
+    if (turn && !state_->is_finished) {
+        static_cast<void>(state_->finish(RunStatus::failed, patience / 2));
+    }
 }
 
 const std::string& RunWriter::path() const noexcept {

@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <iterator>
 #include <limits>
+#include <system_error>
 #include <thread>
 
 #include "event_table.hpp"
@@ -252,6 +255,15 @@ std::vector<double> last_shares(const std::vector<LateIteration>& late, std::siz
 }
 
 /// What is in the file before the first iteration.
+/// Nothing where the file system does not say.
+std::optional<double> seconds_since_last_write(const std::string& path) {
+    std::error_code failure;
+    const auto written = std::filesystem::last_write_time(path, failure);
+    const std::chrono::duration<double> age =
+        std::filesystem::file_time_type::clock::now() - written;
+    return failure ? std::nullopt : std::optional(std::max(age.count(), 0.0));
+}
+
 RunSummary summarize_description(const hdf5::File& file, const std::string& path) {
     const auto attribute = [&](const char* name) {
         return file.text_attribute("/", name).value_or("");
@@ -272,6 +284,9 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.dropped_iterations = number("dropped_iterations");
     summary.missing_iterations = number("missing_iterations");
     summary.dropped_spans = number("dropped_spans");
+    if (summary.status == schema::name(RunStatus::running)) {
+        summary.silent_seconds = seconds_since_last_write(path);
+    }
     summary.overhead = read_overhead(file);
     summary.validation = read_validation(file);
     summary.twin = read_twin(file);

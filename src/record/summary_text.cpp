@@ -143,6 +143,9 @@ void add_header(Table& table, const RunSummary& run) {
     fact("backend", text(run.backend.empty() ? "-" : run.backend, ", level ", run.level));
     fact("iterations", text(run.committed_iterations, ", ", run.measured_iterations,
                             " measured after warm-up, run ", run.status));
+    if (const std::string running = running_text(run); !running.empty()) {
+        fact("", running);
+    }
     if (run.dropped_iterations > 0) {
         fact("", text(run.dropped_iterations, " more were lost (the file could not be written)"));
     }
@@ -368,6 +371,12 @@ void add_notes(Table& table, const RunSummary& run) {
 }
 
 }  // namespace
+
+std::string running_text(const RunSummary& summary) {
+    return summary.silent_seconds ? text("last written ", duration_text(*summary.silent_seconds),
+                                         " ago: if its job is gone, it was cut off there")
+                                  : std::string();
+}
 
 std::string to_text(const RunSummary& run) {
     std::size_t name_width = std::string_view("allreduce_transfer").size();

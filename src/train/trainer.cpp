@@ -94,6 +94,7 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
             });
         }
     }
+    enter(Doing::pause);
     wall_clock_.elapsed_us = raw_clock_us() - begun_us;
     report_rest(observer);
     compare_replicas();
@@ -109,6 +110,7 @@ void Trainer::run(IterationObserver& observer) {
 
 void Trainer::pause(const std::function<void()>& work) {
     const double begun_us = raw_clock_us();
+    enter(Doing::pause);
     work();
     recorder_.pause_ended();
     wall_clock_.paused_us += raw_clock_us() - begun_us;

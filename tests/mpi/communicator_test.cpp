@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "layerledger/base/text.hpp"
 #include "layerledger/comm/rank_map.hpp"
 
 namespace layerledger {
@@ -141,6 +142,25 @@ TEST(Communicator, OneRankHasTheLastWord) {
     EXPECT_TRUE(Communicator{}.take_last_word());
     std::this_thread::sleep_for(200ms * world.rank());
     EXPECT_EQ(world.all_reduce_sum(std::int64_t{world.take_last_word()}), 1);
+}
+
+TEST(Communicator, ARollCallTellsWhoIsThereAndHowTheyAre) {
+    const Communicator world = Communicator::world();
+    EXPECT_TRUE(Communicator{}.call_roll("alone", 1ms).empty());
+    const int silent = world.size() - 1;  // and it may be the only one
+    if (world.rank() != silent || world.size() == 1) {
+        const auto words = world.call_roll(text("word of ", world.rank()), 2s);
+        ASSERT_EQ(words.size(), static_cast<std::size_t>(world.size()));
+        for (int rank = 0; rank < world.size(); ++rank) {
+            const auto& word = words[static_cast<std::size_t>(rank)];
+            if (rank == silent && world.size() > 1) {
+                EXPECT_FALSE(word);
+            } else {
+                EXPECT_EQ(word, text("word of ", rank));
+            }
+        }
+    }
+    world.barrier();
 }
 
 TEST(Communicator, ClocksOfOneNodeAgreeWithinTheirBound) {

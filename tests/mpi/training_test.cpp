@@ -285,8 +285,8 @@ TEST(Training, VotesThatComeLateEndTheTrainingOfAllRanksWhereOneFailed) {
             EXPECT_EQ(trainer.iterations_done(), std::min<std::int64_t>(iterations, 6));
             EXPECT_EQ(accounts.losses.size(), 3U);
             if (world.rank() == victim) {
-                EXPECT_EQ(trainer.place().iteration, 3);
-                EXPECT_EQ(trainer.place().doing, Doing::input);
+                EXPECT_EQ(trainer.whereabouts().place().iteration, 3);
+                EXPECT_EQ(trainer.whereabouts().place().doing, Doing::input);
             }
         }
     }

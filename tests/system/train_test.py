@@ -353,7 +353,6 @@ class Kill(TrainTest):
         pid = next(pid for pid in stopped
                    if f"\0OMPI_COMM_WORLD_RANK={victim}\0" in environment[pid])
         os.kill(pid, signal.SIGSTOP)
-        # The launcher ends with the job; a sum that had begun is given twice the deadline.
         _, errors = job.communicate(timeout=40)
         self.assertEqual(job.returncode, INTERNAL, errors)
         complaints = [line for line in errors.splitlines()

@@ -167,6 +167,7 @@ TEST(Summarize, ReadsTheRest) {
     EXPECT_EQ(summary.backend, "cpu");
     EXPECT_EQ(summary.level, "layer");
     EXPECT_EQ(summary.status, "complete");
+    EXPECT_EQ(running_text(summary), "");
     EXPECT_EQ(summary.batch_size, 4);
     EXPECT_EQ(summary.skipped_images, 7);
     EXPECT_DOUBLE_EQ(summary.first_loss, 2.5);  // mean of 2 and 3

@@ -66,6 +66,7 @@ TEST(RunWriter, MakesTheFolderAndAFileThatChecks) {
     const RunWriter writer(path, sample_description(2), false);
     EXPECT_THAT(check_run_file(path), IsEmpty());
     EXPECT_EQ(summarize(path).status, "running");
+    EXPECT_THAT(to_text(summarize(path)), HasSubstr("ago: if its job is gone, it was cut off"));
     EXPECT_EQ(summarize(path).committed_iterations, 0);
 }
 
@@ -160,6 +161,23 @@ TEST(RunWriter, SaysFailedWhenItIsLeftUnfinished) {
     }
     EXPECT_EQ(summarize(path).status, "failed");
     EXPECT_EQ(summarize(path).committed_iterations, 2);
+}
+
+TEST(RunWriter, IsMarkedFromAnotherThreadUnlessItIsFinished) {
+    const TemporaryFolder folder;
+    const RunDescription run = sample_description(1);
+    for (const bool is_finished : {false, true}) {
+        RunWriter writer(folder.path("run.h5"), run, true);
+        writer.append(sample_block(run, 0, 4));
+        if (is_finished) {
+            EXPECT_TRUE(writer.finish(RunStatus::complete));
+        }
+        std::thread([&] { writer.fail_within(std::chrono::seconds(1)); }).join();
+        const RunSummary summary = summarize(writer.path());
+        EXPECT_EQ(summary.status, is_finished ? "complete" : "failed");
+        EXPECT_EQ(summary.committed_iterations, 4);
+        EXPECT_THAT(check_run_file(writer.path()), IsEmpty());
+    }
 }
 
 TEST(RunWriter, LeavesNothingOfARunThatFailedBeforeItsFirstCommit) {

@@ -111,14 +111,15 @@ public:
     /// The same with `step` run on rank 0 only.
     void agree_on_root(const std::function<void()>& step) const;
 
-    /// For ranks that fail at about the same time, not collective: true on the first that asks,
-    /// which is to say why the job ends. Does not wait for anyone.
+    /// For ranks that fail at about the same time, not collective, from any thread: true on the
+    /// first that asks, which is to say why the job ends. Does not wait for anyone.
     [[nodiscard]] bool take_last_word() const;
 
-    /// For ranks whose wait came to its deadline, not collective: says that this one is alive, and
-    /// hears for `patience` who else is. The first four ranks learn who was not heard of; the
-    /// others nothing.
-    [[nodiscard]] std::vector<int> call_roll(std::chrono::nanoseconds patience) const;
+    /// For ranks that cannot go on, not collective, from any thread: says that this one is alive,
+    /// with a word of how it is, and hears for `patience` the words of others. The first four ranks
+    /// learn every rank's, none where nothing was heard of one; the others learn nothing.
+    [[nodiscard]] std::vector<std::optional<std::string>> call_roll(
+        const std::string& word, std::chrono::nanoseconds patience) const;
 
     /// This rank's clock against rank 0's, by ping-pong with a parent in a binary tree, all pairs
     /// of a level at once: as many rounds as the number of ranks has binary digits. The fastest

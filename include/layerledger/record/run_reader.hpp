@@ -74,6 +74,8 @@ struct RunSummary {
     std::int64_t dropped_iterations = 0;
     std::int64_t missing_iterations = 0;  ///< that a later start found not to be there
     std::int64_t dropped_spans = 0;       ///< whose time is missing everywhere
+    /// Since the file was last written, where its status is "running".
+    std::optional<double> silent_seconds;
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
     std::optional<TwinRecord> twin;
@@ -104,6 +106,10 @@ struct RunIdentity {
 /// Throws Error: input_missing where there is no such file, bad_data where it is no run file or of
 /// an unknown major schema version.
 [[nodiscard]] RunSummary summarize(const std::string& path);
+
+/// What "running" may mean besides: whoever was killed with its whole job could not say so. Empty
+/// where the run has another status.
+[[nodiscard]] std::string running_text(const RunSummary& summary);
 
 /// The summary as a table for people.
 [[nodiscard]] std::string to_text(const RunSummary& summary);

@@ -158,6 +158,10 @@ public:
     /// leaves no file.
     [[nodiscard]] bool finish(RunStatus status);
 
+    /// For any other thread, where the process is about to end: `finish(RunStatus::failed)` within
+    /// about `patience`, unless the run is finished or being written to for as long.
+    void fail_within(std::chrono::nanoseconds patience);
+
     [[nodiscard]] const std::string& path() const noexcept;
     [[nodiscard]] std::int64_t committed_iterations() const noexcept;
     /// After how many training iterations the newest validation was; -1 where there is none.

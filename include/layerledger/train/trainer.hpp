@@ -106,8 +106,8 @@ public:
     }
     [[nodiscard]] const Extents& extents() const noexcept { return extents_; }
     [[nodiscard]] const Recorder& recorder() const noexcept { return recorder_; }
-    /// What `run` is at, or was when it threw.
-    [[nodiscard]] Whereabouts::Place place() const noexcept { return whereabouts_.place(); }
+    /// What `run` is at, or was when it threw. From any thread.
+    [[nodiscard]] const Whereabouts& whereabouts() const noexcept { return whereabouts_; }
 
     /// Of this rank's iterations; empty unless the plan asked for the check and it ran long enough.
     [[nodiscard]] std::optional<Overhead> overhead() const;

@@ -8,7 +8,16 @@
 
 namespace layerledger {
 
-enum class Doing : std::uint8_t { starting, input, forward, backward, gradients, update, rest };
+enum class Doing : std::uint8_t {
+    starting,
+    input,
+    forward,
+    backward,
+    gradients,
+    update,
+    rest,
+    pause,  ///< in no iteration: validation, a checkpoint, the end
+};
 
 /// Written by one thread, read by any.
 class Whereabouts {
@@ -28,6 +37,10 @@ public:
                    std::memory_order_relaxed);
     }
 
+    /// Another number in every place: while it changes, training goes on.
+    [[nodiscard]] std::uint64_t pulse() const noexcept {
+        return now_.load(std::memory_order_relaxed);
+    }
     [[nodiscard]] Place place() const noexcept {
         const std::uint64_t now = now_.load(std::memory_order_relaxed);
         return {static_cast<std::int64_t>(now >> iteration_shift),

@@ -1,5 +1,6 @@
 #include "layerledger/device/collective.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -9,6 +10,7 @@
 
 #include "layerledger/backend/cpu.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 
 namespace layerledger::cpu {
 namespace {
@@ -43,9 +45,11 @@ std::string named(const Bucket& bucket) {
 
 /// Sums one bucket and notes its life. Entering and transfer are told apart by a barrier: while it
 /// lasts this rank waits for the slowest, what follows is transfer.
-void sum(const Communicator& world, const Bucket& bucket, std::chrono::nanoseconds deadline) {
+void sum(const Communicator& world, const Bucket& bucket, std::chrono::nanoseconds deadline,
+         std::atomic<std::int64_t>& steps) {
     bucket.span->start = now_ns();
     world.barrier(deadline, named(bucket));
+    ++steps;
     bucket.span->transfer = now_ns();
     world.all_reduce_sum_unwatched({bucket.values.data, bucket.values.size});
     bucket.span->end = now_ns();
@@ -92,13 +96,15 @@ public:
         hand_over();
         std::unique_lock lock(shared_->mutex);
         const auto done = [this] { return shared_->queue.empty() || shared_->failure != nullptr; };
-        // The thread keeps the deadline itself while it waits for other ranks. Twice as long means
-        // that a transfer which had begun never ends.
-        while (!done()) {
-            const std::size_t left = shared_->queue.size();
-            if (!shared_->changed.wait_for(lock, 2 * shared_->deadline, [&] {
-                    return done() || shared_->queue.size() < left;
-                })) {
+        // The thread keeps the deadline itself while it waits for other ranks. That it takes no
+        // step for somewhat longer means that a transfer which had begun never ends.
+        const std::chrono::nanoseconds limit = shared_->deadline + shared_->deadline / 20 + look;
+        std::int64_t steps = shared_->steps;
+        for (Waited waited; !shared_->changed.wait_for(lock, look, done);) {
+            if (steps != shared_->steps) {
+                steps = shared_->steps;
+                waited = Waited();
+            } else if (waited.look() > limit) {
                 throw DeadlineError(
                     ExitCode::internal,
                     text(named(shared_->queue.front()),
@@ -135,10 +141,11 @@ private:
                 lock.unlock();
                 std::exception_ptr problem;
                 try {
-                    sum(world, bucket, deadline);
+                    sum(world, bucket, deadline, steps);
                 } catch (...) {
                     problem = std::current_exception();
                 }
+                ++steps;
                 lock.lock();
                 queue.pop_front();
                 if (problem != nullptr) {
@@ -156,7 +163,10 @@ private:
         std::deque<Bucket> queue;  // the front one is being summed
         std::exception_ptr failure;
         bool stopping = false;
+        std::atomic<std::int64_t> steps{0};  // two for each bucket: ranks are there, it is summed
     };
+
+    static constexpr std::chrono::milliseconds look{100};
 
     const bool overlap_;
     std::vector<Bucket> held_;  // not handed over yet
