@@ -1,6 +1,7 @@
 #include "layerledger/comm/clock_map.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 
@@ -26,6 +27,11 @@ std::int64_t steady_clock_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
+}
+
+int clock_parent(int rank) {
+    LL_EXPECT(rank > 0);
+    return rank - static_cast<int>(std::bit_floor(static_cast<unsigned>(rank)));
 }
 
 void ClockMap::add(const ClockReading& reading) {

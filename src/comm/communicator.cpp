@@ -484,7 +484,7 @@ ClockReading Communicator::read_clock(const ClockFunction& clock) const {
         if (rank_ < known && rank_ + known < size_) {
             tell_time(rank_ + known, own, clock);
         } else if (rank_ >= known && rank_ < 2 * known) {
-            own = ask_for_time(rank_ - known, clock);
+            own = ask_for_time(clock_parent(rank_), clock);
         }
     }
     return own;

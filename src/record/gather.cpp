@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
@@ -10,15 +11,13 @@ namespace layerledger {
 
 namespace {
 
-/// Every rank's values, rank after rank, on rank 0.
 template <class T>
-std::vector<T> gather_values(const Communicator& world, std::span<const T> values) {
-    const std::vector<std::byte> bytes = world.gather(std::as_bytes(values));
-    std::vector<T> all(bytes.size() / sizeof(T));
+std::vector<T> values_of(std::span<const std::byte> bytes) {
+    std::vector<T> values(bytes.size() / sizeof(T));
     if (!bytes.empty()) {
-        std::memcpy(all.data(), bytes.data(), bytes.size());
+        std::memcpy(values.data(), bytes.data(), bytes.size());
     }
-    return all;
+    return values;
 }
 
 /// Throws an AgreedError on all ranks, which rank 0 is to say, unless `digest` is the same.
@@ -33,6 +32,11 @@ void require_same(const Communicator& world, std::uint64_t digest, const std::st
 std::size_t largest_block(const RecordLayout& layout, int ranks) {
     const std::size_t row = layout.size * sizeof(float) + sizeof(std::int64_t);
     return std::max<std::size_t>(1, gather_limit_bytes / (row * static_cast<std::size_t>(ranks)));
+}
+
+RecordBlock block_of(std::vector<IterationFacts> facts, std::span<const std::byte> rows,
+                     std::span<const std::byte> starts_ns) {
+    return {std::move(facts), values_of<std::int64_t>(starts_ns), values_of<float>(rows)};
 }
 
 Gather::Gather(const Communicator& world, const RecordLayout& layout, std::uint64_t digest,
@@ -67,12 +71,10 @@ RecordBlock Gather::collect() {
                  "the ranks bring different iterations to the gather");
     std::ranges::transform(starts_ns_, starts_ns_.begin(),
                            [this](std::int64_t own_ns) { return clock_.to_root_ns(own_ns); });
-    RecordBlock block;
-    block.rows = gather_values<float>(world_, rows_);
-    block.starts_ns = gather_values<std::int64_t>(world_, starts_ns_);
-    if (world_.is_root()) {
-        block.facts = facts_;
-    }
+    const std::vector<std::byte> rows = world_.gather(std::as_bytes(std::span(rows_)));
+    const std::vector<std::byte> starts = world_.gather(std::as_bytes(std::span(starts_ns_)));
+    RecordBlock block =
+        block_of(world_.is_root() ? facts_ : std::vector<IterationFacts>(), rows, starts);
     facts_.clear();
     starts_ns_.clear();
     rows_.clear();

@@ -13,21 +13,21 @@ namespace {
 
 constexpr std::size_t trimmed = StragglerSearch::window_iterations / 5;  // at either end
 
-/// For each rank the median of the other ranks' values.
-void medians_of_others(std::span<const float> values, std::vector<float>& sorted,
+/// For each rank the median of the other ranks' values, in time that grows as their number.
+void medians_of_others(std::span<const float> values, std::vector<float>& ordered,
                        std::span<float> medians) {
-    const std::size_t ranks = values.size();
-    sorted.assign(values.begin(), values.end());
-    std::ranges::sort(sorted);
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const std::size_t others = values.size() - 1;
+    ordered.assign(values.begin(), values.end());
+    const auto middle = ordered.begin() + static_cast<std::ptrdiff_t>(others / 2);
+    std::ranges::nth_element(ordered, middle);
+    const float above = *std::min_element(middle + 1, ordered.end());
+    const float below =
+        middle == ordered.begin() ? *middle : *std::max_element(ordered.begin(), middle);
+    for (std::size_t rank = 0; rank < values.size(); ++rank) {
         // Without this rank's value everything above it moves down by one.
-        const auto without = [&](std::size_t i) {
-            const float value = sorted[i];
-            return value < values[rank] ? value : sorted[i + 1];
-        };
-        const std::size_t others = ranks - 1;
-        medians[rank] = others % 2 == 1 ? without(others / 2)
-                                        : (without(others / 2 - 1) + without(others / 2)) / 2;
+        const float upper = *middle < values[rank] ? *middle : above;
+        const float lower = below < values[rank] ? below : *middle;
+        medians[rank] = others % 2 == 1 ? upper : (lower + upper) / 2;
     }
 }
 
@@ -87,7 +87,7 @@ void StragglerSearch::add(std::int64_t iteration, std::span<const float> times_u
     others_us_.resize(base + row);
     std::vector<float> values(ranks_);
     std::vector<float> medians(ranks_);
-    std::vector<float> sorted;
+    std::vector<float> ordered;
     for (std::size_t column = 0; column < columns(); ++column) {
         // The update before the iteration delays it, the one in it the next.
         const bool is_update =
@@ -98,10 +98,10 @@ void StragglerSearch::add(std::int64_t iteration, std::span<const float> times_u
             const float value = from[rank * columns() + column];
             values[rank] = std::isnan(value) ? 0.0F : value;
         }
-        medians_of_others(values, sorted, medians);
+        medians_of_others(values, ordered, medians);
         for (std::size_t rank = 0; rank < ranks_; ++rank) {
-            excess_us_[base + rank * columns() + column] = values[rank] - medians[rank];
-            others_us_[base + rank * columns() + column] = medians[rank];
+            excess_us_[base + column * ranks_ + rank] = values[rank] - medians[rank];
+            others_us_[base + column * ranks_ + rank] = medians[rank];
         }
     }
     previous_us_.assign(times_us.begin(), times_us.end());
@@ -119,9 +119,9 @@ void StragglerSearch::find_last(std::int64_t iteration, std::span<const double> 
     const std::size_t base = (iterations_.size() - 1) * ranks_ * columns();
     std::vector<float> lateness(ranks_);
     if (arrivals_us.empty()) {
-        for (std::size_t rank = 0; rank < ranks_; ++rank) {
-            for (std::size_t column = 0; column < columns(); ++column) {
-                lateness[rank] += excess_us_[base + rank * columns() + column];
+        for (std::size_t column = 0; column < columns(); ++column) {
+            for (std::size_t rank = 0; rank < ranks_; ++rank) {
+                lateness[rank] += excess_us_[base + column * ranks_ + rank];
             }
         }
     } else {
@@ -135,15 +135,18 @@ void StragglerSearch::find_last(std::int64_t iteration, std::span<const double> 
     late.rank = last;
     if (!arrivals_us.empty()) {
         std::vector<float> medians(ranks_);
-        std::vector<float> sorted;
-        medians_of_others(lateness, sorted, medians);
+        std::vector<float> ordered;
+        medians_of_others(lateness, ordered, medians);
         late.late_us =
             lateness[static_cast<std::size_t>(last)] - medians[static_cast<std::size_t>(last)];
     }
-    const auto first = excess_us_.begin() + static_cast<std::ptrdiff_t>(
-                                                base + static_cast<std::size_t>(last) * columns());
-    const auto most = static_cast<std::size_t>(
-        std::max_element(first, first + static_cast<std::ptrdiff_t>(columns())) - first);
+    const auto excess_us = [&](std::size_t column) {
+        return excess_us_[base + column * ranks_ + static_cast<std::size_t>(last)];
+    };
+    std::size_t most = 0;
+    for (std::size_t column = 1; column < columns(); ++column) {
+        most = excess_us(column) > excess_us(most) ? column : most;
+    }
     if (most < layers_ * phases.size()) {
         late.layer = static_cast<std::int64_t>(most / phases.size());
         late.phase = static_cast<std::int64_t>(most % phases.size());
@@ -168,8 +171,8 @@ void StragglerSearch::judge_window() {
             std::array<double, window_iterations> excess{};
             std::array<double, window_iterations> beside{};
             for (std::size_t i = 0; i < window_iterations; ++i) {
-                excess[i] = excess_us_[i * row + rank * columns() + column];
-                beside[i] = others_us_[i * row + rank * columns() + column];
+                excess[i] = excess_us_[i * row + column * ranks_ + rank];
+                beside[i] = others_us_[i * row + column * ranks_ + rank];
             }
             of_ranks[rank] = trimmed_mean(excess);
             others[rank] = trimmed_mean(beside).mean;

@@ -114,6 +114,22 @@ TEST(StragglerSearch, RecoversASkewOfArrivalAndWhatMadeIt) {
     EXPECT_EQ(late.cause, static_cast<std::int64_t>(LateCause::compute));
 }
 
+TEST(StragglerSearch, MeasuresLatenessFromTheMedianOfTheOtherRanks) {
+    const auto late_of = [](const std::vector<double>& arrivals_us) {
+        StragglerSearch search(arrivals_us.size(), 1);
+        const std::vector<float> times(arrivals_us.size() * search.columns(), 100.0F);
+        search.add(0, times, arrivals_us);
+        return search.late().front();
+    };
+    EXPECT_EQ(late_of({0, 30}).rank, 1);
+    EXPECT_NEAR(late_of({0, 30}).late_us, 30, 1e-3);
+    EXPECT_NEAR(late_of({30, 0}).late_us, 30, 1e-3);
+    EXPECT_NEAR(late_of({10, 30, 0}).late_us, 25, 1e-3);       // of 0 and 10
+    EXPECT_NEAR(late_of({10, 30, 0, 2}).late_us, 28, 1e-3);    // of 0, 2 and 10
+    EXPECT_NEAR(late_of({7, 7, 30, 7, 1}).late_us, 23, 1e-3);  // of 1, 7, 7 and 7
+    EXPECT_NEAR(late_of({5, 5, 5, 5, 5, 5}).late_us, 0, 1e-3);
+}
+
 TEST(StragglerSearch, WithoutClocksTellsTheLastByItsWorkAndNotByHowMuch) {
     StragglerSearch search(ranks, layers);
     std::vector<float> times = even_times(search);

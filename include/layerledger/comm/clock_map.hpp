@@ -22,6 +22,9 @@ struct ClockReading {
     std::int64_t bound_ns = 0;
 };
 
+/// The rank that tells `rank` the time: the tree's ranks below 2^n have all been told after n rounds.
+[[nodiscard]] int clock_parent(int rank);
+
 /// Maps this rank's clock to rank 0's. Between two readings the offset changes evenly, after the
 /// last it goes on as between the last two, before the first it is the first one's.
 class ClockMap {

@@ -1,6 +1,7 @@
 // Brings the rows of all ranks to rank 0, in blocks of bounded size.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,6 +17,11 @@ inline constexpr std::size_t gather_limit_bytes = std::size_t{64} << 20;
 
 /// How many iterations a block may have so that all ranks' rows stay within the limit (at least 1).
 [[nodiscard]] std::size_t largest_block(const RecordLayout& layout, int ranks);
+
+/// What rank 0 makes of the bytes that came from all ranks, rank after rank.
+[[nodiscard]] RecordBlock block_of(std::vector<IterationFacts> facts,
+                                   std::span<const std::byte> rows,
+                                   std::span<const std::byte> starts_ns);
 
 class Gather {
 public:

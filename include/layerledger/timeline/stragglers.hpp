@@ -89,7 +89,7 @@ private:
     std::size_t ranks_;
     std::size_t layers_;
     std::vector<std::int64_t> iterations_;  // of the open window
-    std::vector<float> excess_us_;          // [iteration of the window][rank][column]
+    std::vector<float> excess_us_;          // [iteration of the window][column][rank]
     std::vector<float> others_us_;          // the median that it is above
     std::vector<float> previous_us_;        // updates of the iteration before come before this one
     std::vector<LateIteration> late_;
