@@ -5,7 +5,8 @@ folder of the test's, gone with it.
         job = cluster.submit("slurm/cpu_nodes.sbatch", "--nodes=2")
         state, code = cluster.wait(job)
 
-Every node is a slurmd on this machine, with CPUs and GPUs of the configuration's say-so.
+Every node is a slurmd on this machine, with CPUs and GPUs of the configuration's say-so. Given
+`NetworkHosts`, node i is on host i, the controller on host 0.
 """
 
 import getpass
@@ -55,14 +56,19 @@ def make_gpu(path):
 
 
 class SlurmCluster:
-    def __init__(self, folder):
+    def __init__(self, folder, hosts=None):
         self.folder = pathlib.Path(folder)
-        self.host = socket.gethostname().split(".")[0]
+        self._hosts = hosts
+        self.nodes = len(hosts.names) if hosts else NODES
+        own = socket.gethostname().split(".")[0]
+        self._names = hosts.names if hosts else [own] * NODES
+        self._addresses = hosts.addresses if hosts else ["127.0.0.1"] * NODES
         self.environment = {
             **os.environ, "PATH": PATH, "SLURM_CONF": str(self.folder / "slurm.conf"),
             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
             # The "nodes" share one kernel: Open MPI must not take them for one.
-            "OMPI_MCA_btl": "tcp,self", "OMPI_MCA_btl_tcp_if_include": "lo",
+            "OMPI_MCA_btl": "tcp,self",
+            "OMPI_MCA_btl_tcp_if_include": "eth0" if hosts else "lo",
             "LAYERLEDGER_DEVICE__THREADS": "1"}  # and they share its cores
         for name in [name for name in self.environment if name.startswith("SLURM_")
                      and name != "SLURM_CONF"]:
@@ -83,10 +89,10 @@ class SlurmCluster:
                         f"--log-file={self.folder}/munged.log")
             self._wait(lambda: (self.folder / "munge.socket").exists(), "munged")
             self._start("slurmctld", "-D", "-c")
-            for i in range(NODES):
-                self._start("slurmd", "-D", "-N", f"n{i}")
+            for i in range(self.nodes):
+                self._start("slurmd", "-D", "-N", f"n{i}", node=i)
             self._wait(lambda: self._output("sinfo", "-h", "-t", "idle", "-o", "%D").strip()
-                       == str(NODES), "the nodes")
+                       == str(self.nodes), "the nodes")
         except BaseException:
             self.stop()
             raise
@@ -97,7 +103,7 @@ class SlurmCluster:
 
     def _configure(self):
         for name in ("state", "scratch", *(f"{part}/n{i}" for part in ("spool", "tmp")
-                                           for i in range(NODES))):
+                                           for i in range(self.nodes))):
             (self.folder / name).mkdir(parents=True)
         # Without a folder of its own (TmpFS) every node makes the same one for PMIx.
         key = self.folder / "munge.key"
@@ -108,11 +114,12 @@ class SlurmCluster:
             make_gpu(self.folder / f"gpu{i}")
         (self.folder / "gres.conf").write_text(f"Name=gpu File={self.folder}/gpu[0-{GPUS - 1}]\n")
         nodes = "".join(
-            f"NodeName=n{i} NodeHostname={self.host} NodeAddr=127.0.0.1 Port={free_port()} "
-            f"CPUs={CPUS} Gres=gpu:{GPUS} State=UNKNOWN\n" for i in range(NODES))
+            f"NodeName=n{i} NodeHostname={self._names[i]} NodeAddr={self._addresses[i]} "
+            f"Port={free_port()} CPUs={CPUS} Gres=gpu:{GPUS} State=UNKNOWN\n"
+            for i in range(self.nodes))
         (self.folder / "slurm.conf").write_text(
             "ClusterName=test\n"
-            f"SlurmctldHost={self.host}(127.0.0.1)\nSlurmctldPort={free_port()}\n"
+            f"SlurmctldHost={self._names[0]}({self._addresses[0]})\nSlurmctldPort={free_port()}\n"
             f"SlurmUser={user}\nSlurmdUser={user}\n"
             f"AuthType=auth/munge\nAuthInfo=socket={self.folder}/munge.socket\n"
             "CredType=cred/munge\n"
@@ -130,16 +137,20 @@ class SlurmCluster:
             f"SlurmdLogFile={self.folder}/slurmd-%n.log\n"
             + nodes + "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n")
 
-    def _start(self, *command):
+    def _on(self, node, command):
+        command = [str(word) for word in command]
+        return self._hosts.on(node, *command) if self._hosts else command
+
+    def _start(self, *command, node=0):
         with open(self.folder / "daemons.log", "ab") as log:
-            self._daemons.append(subprocess.Popen(command, env=self.environment,
+            self._daemons.append(subprocess.Popen(self._on(node, command), env=self.environment,
                                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         self._guard.stdin.write(f"{self._daemons[-1].pid}\n")
         self._guard.stdin.flush()
 
     def _output(self, *command):
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True,
-                              timeout=60, check=False).stdout
+        return subprocess.run(self._on(0, command), env=self.environment, capture_output=True,
+                              text=True, timeout=60, check=False).stdout
 
     def _wait(self, condition, what, seconds=30):
         deadline = time.monotonic() + seconds
@@ -155,7 +166,7 @@ class SlurmCluster:
 
     def run(self, *command, timeout=120, **environment):
         """A command as a user on the cluster types it."""
-        return subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+        return subprocess.run(self._on(0, command), stdin=subprocess.DEVNULL,
                               env={**self.environment, **environment}, cwd=self.folder,
                               capture_output=True, text=True, timeout=timeout, check=False)
 
