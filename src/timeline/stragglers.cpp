@@ -200,6 +200,10 @@ std::vector<Straggler> StragglerSearch::stragglers() const {
     }
     std::vector<Straggler> all;
     for (const auto& [which, blames] : found) {
+        if (static_cast<double>(blames.size()) <
+            least_share_of_windows * static_cast<double>(windows_)) {
+            continue;
+        }
         const auto& [rank, column] = which;
         Straggler straggler;
         straggler.iteration = blames.front()->first_iteration;

@@ -14,10 +14,10 @@ ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_RO
 class Run:
     """One training run in a folder of its own, which goes away with it."""
 
-    def __init__(self, program, ranks=1, threads=0, **settings):
+    def __init__(self, program, ranks=1, threads=0, bind="none", **settings):
         self._folder = tempfile.TemporaryDirectory(prefix="layerledger-bench-")
         self.path = pathlib.Path(self._folder.name) / "run.h5"
-        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), program,
+        command = ["mpirun", "--oversubscribe", "--bind-to", bind, "-n", str(ranks), program,
                    "train", "--output.directory", self._folder.name, "--output.file", "run.h5",
                    "--output.progress", "none", "--device.backend", "cpu"]
         if threads:

@@ -180,5 +180,22 @@ TEST(StragglerSearch, TellsWhatIsAlwaysThereFromSpellsAndFromChance) {
     EXPECT_EQ(random[0].iteration, 40);
 }
 
+TEST(StragglerSearch, DoesNotTellWhatOneOfVeryManyWindowsShows) {
+    const auto found_in = [](std::int64_t slow_windows, std::int64_t all_windows) {
+        StragglerSearch search(ranks, layers);
+        for (std::int64_t iteration = 0; iteration < 20 * all_windows; ++iteration) {
+            std::vector<float> times = even_times(search);
+            if (iteration < 20 * slow_windows) {
+                times[search.columns() + 4] += 30;
+            }
+            search.add(iteration, times, {});
+        }
+        return search.stragglers().size();
+    };
+    EXPECT_EQ(found_in(1, 100), 1U);
+    EXPECT_EQ(found_in(1, 101), 0U);
+    EXPECT_EQ(found_in(2, 101), 1U);
+}
+
 }  // namespace
 }  // namespace layerledger

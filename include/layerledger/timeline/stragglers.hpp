@@ -63,6 +63,9 @@ public:
     /// What is no layer is next to nothing on most ranks: of everything that a rank does.
     static constexpr double least_share_of_cause = 0.01;
 
+    /// What shows in fewer of the windows is not told: in a long run chance shows something somewhere.
+    static constexpr double least_share_of_windows = 0.01;
+
     StragglerSearch(std::size_t ranks, std::size_t layers);
 
     /// Columns of a rank: layers x phases, then the first four causes.
