@@ -130,6 +130,12 @@ BackendChoice choose_device(const Communicator& world, const Experiment& experim
 }
 
 void require_available(const Experiment& experiment, BackendChoice device) {
+    LL_VALIDATE(!experiment.train.graph || experiment.profile.level != "kernel",
+                ExitCode::configuration,
+                "train.graph=on and profile.level=kernel do not go together (kernels of a graph "
+                "belong to no layer) use profile.level=op, or train.graph=off");
+    LL_VALIDATE(!experiment.train.graph || device == BackendChoice::cuda, ExitCode::unavailable,
+                "train.graph=on launches CUDA graphs (this run is on CPUs) use train.graph=off");
     LL_VALIDATE(
         experiment.sync.collective != CollectiveChoice::nccl || device == BackendChoice::cuda,
         ExitCode::unavailable,
@@ -208,6 +214,7 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
         train.step_epochs * per_epoch,
         static_cast<std::int64_t>(train.warmup_epochs * static_cast<double>(per_epoch)),
         options.iterations};
+    options.graph = train.graph;
     options.optimizer.kind = optimizer_of(train.optimizer);
     options.optimizer.momentum = static_cast<float>(train.momentum);
     options.optimizer.weight_decay = static_cast<float>(train.weight_decay);

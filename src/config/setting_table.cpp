@@ -178,6 +178,9 @@ std::vector<Setting> make_table() {
     train.add("precision", &T::precision, OneOf{{"fp32", "tf32", "bf16"}}, "of the arithmetic");
     train.add("deterministic", &T::deterministic, Flag{},
               "GPUs: only algorithms that repeat their results bit for bit");
+    train.add("graph", &T::graph, Flag{},
+              "GPUs: capture the iteration once and launch it as CUDA graphs; gradients are summed "
+              "behind the backward pass then");
     train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
     train.add("digest_every", &T::digest_every, at_least(1),
               "iterations between comparisons of the ranks' parameters");

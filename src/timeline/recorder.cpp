@@ -1,6 +1,7 @@
 #include "layerledger/timeline/recorder.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "layerledger/base/contract.hpp"
 
@@ -156,6 +157,36 @@ bool Recorder::continues_pass(const Span& span) const noexcept {
     const bool launches = span.kind == SpanKind::activity &&
                           span.index == static_cast<std::int32_t>(Activity::idle_launch);
     return pass_ && (launches || (span.kind == SpanKind::layer && span.phase == *pass_));
+}
+
+void Recorder::begin_capture() noexcept {
+    LL_EXPECT(open_ != nullptr);
+    before_capture_ = {open_->spans.size(), gap_start_, pass_};
+}
+
+std::vector<Span> Recorder::end_capture() {
+    const auto first = open_->spans.begin() + static_cast<std::ptrdiff_t>(before_capture_.spans);
+    std::vector<Span> captured(first, open_->spans.end());
+    open_->spans.erase(first, open_->spans.end());
+    gap_start_ = before_capture_.gap_start;
+    pass_ = before_capture_.pass;
+    return captured;
+}
+
+// Captured work begins where the newest span ended, and the host launches all of it at once.
+void Recorder::replayed(std::span<const Span> captured, Mark first, Mark host) noexcept {
+    const Mark before = gap_start_;
+    const auto again = [&](Mark mark) { return mark < 0 ? first - mark - 1 : before; };
+    for (const Span& span : captured) {
+        Span& kept = add(span);
+        kept.start = again(span.start);
+        kept.end = again(span.end);
+        kept.launch = kept.start == before ? host : 0;
+        if (span.kind == SpanKind::layer) {
+            pass_ = span.phase;
+        }
+        gap_start_ = kept.end;
+    }
 }
 
 void Recorder::end_iteration() noexcept {

@@ -14,6 +14,9 @@ Extents extents_of(const Network& network, Level level) {
     return {network.layers().size(), level == Level::op ? network.ops().size() : 0, 0};
 }
 
+// Libraries load kernels and make connections when they are first used, which a capture forbids.
+constexpr std::int64_t eager_iterations = 2;
+
 // Every layer and operation in three phases, and every activity a few times.
 std::size_t span_capacity(const Network& network) {
     return (network.layers().size() + network.ops().size()) * phases.size() + 4 * activity_count;
@@ -67,6 +70,7 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
 
 void Trainer::run(IterationObserver& observer, Breaks& breaks) {
     compare_replicas();
+    capture_from_ = done_ + eager_iterations;
     const double begun_us = raw_clock_us();
     bool go_on = true;
     while (go_on && !is_done()) {
@@ -164,6 +168,18 @@ void Trainer::iterate(std::int64_t iteration) {
     if (!all_went_well) {
         agree_on_failure();
     }
+    if (options_.graph) {
+        backend_.set_learning_rate(static_cast<float>(options_.learning_rate.at(iteration)));
+    }
+    enqueue(Part::update, [&] { update(iteration); });
+    {
+        enter(Doing::rest);
+        const auto copying = recorder_.activity(Activity::memcpy_d2h);
+        ops_->send_metrics(metric_slot(iteration));
+    }
+}
+
+void Trainer::update(std::int64_t iteration) {
     double learning_rate = 0;
     for (const Layer& layer : network_.layers()) {
         do_layer(layer.id, Phase::update, [&] {
@@ -173,11 +189,26 @@ void Trainer::iterate(std::int64_t iteration) {
             optimizer_.update(layer.id, learning_rate);
         });
     }
-    {
-        enter(Doing::rest);
-        const auto copying = recorder_.activity(Activity::memcpy_d2h);
-        ops_->send_metrics(metric_slot(iteration));
+}
+
+void Trainer::enqueue(Part part, const std::function<void()>& work) {
+    if (!options_.graph || done_ < capture_from_) {
+        work();
+        return;
     }
+    Captured& captured = captured_[{options_.profile.at(done_), part}];
+    if (!captured.graph) {
+        recorder_.begin_capture();
+        try {
+            captured.graph = backend_.capture(work);
+        } catch (const std::exception&) {
+            static_cast<void>(recorder_.end_capture());
+            throw;
+        }
+        captured.spans = recorder_.end_capture();
+        LL_EXPECT(captured.graph != nullptr);
+    }
+    recorder_.replay(captured.spans, [&] { return captured.graph->launch(); });
 }
 
 void Trainer::tell_of_failure() {
@@ -235,11 +266,21 @@ void Trainer::load_batch() {
 
 void Trainer::compute_gradients() {
     const std::span<const Layer> layers = network_.layers();
-    for (const Layer& layer : layers) {
-        do_layer(layer.id, Phase::forward, [&] { ops_->forward(layer.id, Mode::training); });
+    if (options_.graph) {
+        ops_->begin_pass();
     }
-    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-        do_layer(layer->id, Phase::backward, [&] { ops_->backward(layer->id); });
+    enqueue(Part::gradients, [&] {
+        for (const Layer& layer : layers) {
+            do_layer(layer.id, Phase::forward, [&] { ops_->forward(layer.id, Mode::training); });
+        }
+        for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+            do_layer(layer->id, Phase::backward, [&] { ops_->backward(layer->id); });
+            if (!options_.graph) {
+                synchronizer_.gradients_ready(layer->id);
+            }
+        }
+    });
+    for (auto layer = layers.rbegin(); options_.graph && layer != layers.rend(); ++layer) {
         synchronizer_.gradients_ready(layer->id);
     }
 }

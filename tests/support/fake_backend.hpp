@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,7 @@ public:
     void export_parameter(ParameterId, std::span<float>) const override {}
     void export_gradient(ParameterId, std::span<float>) const override {}
     void load(const HostBatch&) override { work("load", 1'000); }
+    void begin_pass() override { journal_.emplace_back("pass"); }
     void forward(LayerId layer, Mode) override { work(text("forward", layer.value), 10'000); }
     void backward(LayerId layer) override { work(text("backward", layer.value), 20'000); }
     void send_metrics(std::size_t) override {}
@@ -69,6 +72,33 @@ private:
     std::vector<std::size_t> storage_;
 };
 
+/// What `work` did with the clock, to happen again.
+class FakeGraph final : public WorkGraph {
+public:
+    FakeGraph(Journal& journal, ManualClock& clock, const std::function<void()>& work)
+        : journal_(journal), clock_(clock) {
+        journal_.emplace_back("capture");
+        clock_.begin_capture(script_);
+        try {
+            work();
+        } catch (...) {
+            clock_.end_capture();
+            throw;
+        }
+        clock_.end_capture();
+        journal_.emplace_back("captured");
+    }
+    Mark launch() override {
+        journal_.emplace_back("launch");
+        return clock_.replay(script_);
+    }
+
+private:
+    Journal& journal_;
+    ManualClock& clock_;
+    ManualClock::Script script_;
+};
+
 class FakeBackend final : public Backend {
 public:
     explicit FakeBackend(int latency = 0) : clock(latency) {}
@@ -86,6 +116,12 @@ public:
         journal.push_back(text("update", slices.parameters.size));
         steps.push_back(step);
         clock.advance(5'000);
+    }
+    std::unique_ptr<WorkGraph> capture(const std::function<void()>& work) override {
+        return std::make_unique<FakeGraph>(journal, clock, work);
+    }
+    void set_learning_rate(float learning_rate) override {
+        journal.push_back(text("rate", learning_rate));
     }
     std::uint64_t digest(DeviceSpan) override { return 42; }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,24 @@ public:
 
     void work_host(std::int64_t ns) { host_ns += ns; }
     void enqueue(Stream& stream, std::int64_t ns) {
+        if (capture != nullptr) {
+            capture->push_back({ns, no_event});
+            return;
+        }
         stream.free_ns = std::max(stream.free_ns, host_ns + launch_ns) + ns;
     }
     /// What follows on `later` waits for what is on `earlier`.
     static void hold(Stream& later, const Stream& earlier) {
         later.free_ns = std::max(later.free_ns, earlier.free_ns);
     }
+
+    /// What is captured of the compute stream: work, or the record of an event.
+    struct Step {
+        std::int64_t ns = 0;
+        std::size_t event = no_event;  ///< by the order of their records
+    };
+    static constexpr std::size_t no_event = static_cast<std::size_t>(-1);
+    std::vector<Step>* capture = nullptr;
 
     /// What is asked of events, one word a call.
     std::vector<std::string> journal;
@@ -51,15 +64,41 @@ public:
     explicit SimulatedEvents(SimulatedQueue& queue) : queue_(queue) {}
 
     [[nodiscard]] const Stream& compute() const noexcept { return queue_.compute; }
-    void provide(std::size_t count) { moments_ns_.resize(count, -1); }
+    void provide(std::size_t count) {
+        while (ring_ < count) {
+            moments_ns_[ring_++] = -1;
+        }
+    }
+    [[nodiscard]] std::size_t add() {
+        const std::size_t event = beside + moments_ns_.size();
+        moments_ns_[event] = -1;
+        return event;
+    }
+    [[nodiscard]] std::size_t record_captured() {
+        queue_.capture->push_back({0, captured_++});
+        return add();
+    }
+    /// Launches what was captured, with the events of its turn.
+    void launch(const std::vector<SimulatedQueue::Step>& steps,
+                const std::vector<std::size_t>& events) {
+        for (const SimulatedQueue::Step& step : steps) {
+            if (step.event == SimulatedQueue::no_event) {
+                queue_.enqueue(queue_.compute, step.ns);
+            } else {
+                queue_.enqueue(queue_.compute, queue_.event_ns);
+                moments_ns_.at(events.at(step.event - steps_first(steps))) = queue_.compute.free_ns;
+            }
+        }
+    }
     void record(std::size_t event, const Stream& stream) noexcept {
         auto& mutable_stream = const_cast<Stream&>(stream);
         queue_.enqueue(mutable_stream, queue_.event_ns);
         moments_ns_.at(event) = mutable_stream.free_ns;
         queue_.journal.push_back(text(&stream == &queue_.compute ? "record" : "beside"));
     }
+    /// For an event of a graph CUDA may not wait.
     void wait(std::size_t event) noexcept {
-        if (queue_.host_ns < moments_ns_.at(event)) {
+        if (event < beside && queue_.host_ns < moments_ns_.at(event)) {
             queue_.host_ns = moments_ns_[event] + queue_.wake_ns;
         }
         queue_.journal.emplace_back("wait");
@@ -81,8 +120,20 @@ public:
     }
 
 private:
+    static constexpr std::size_t beside = 1U << 20U;
+
+    static std::size_t steps_first(const std::vector<SimulatedQueue::Step>& steps) {
+        std::size_t first = SimulatedQueue::no_event;
+        for (const SimulatedQueue::Step& step : steps) {
+            first = std::min(first, step.event);
+        }
+        return first;
+    }
+
     SimulatedQueue& queue_;
-    std::vector<std::int64_t> moments_ns_;
+    std::size_t ring_ = 0;
+    std::size_t captured_ = 0;
+    std::map<std::size_t, std::int64_t> moments_ns_;
 };
 
 }  // namespace layerledger::testing

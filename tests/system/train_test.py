@@ -238,6 +238,9 @@ class WrongInput(TrainTest):
         self.assert_refused(self.train(sync__collective="nccl"), UNAVAILABLE, "nccl")
         self.assert_refused(self.train(train__precision="tf32"), UNAVAILABLE, "tf32")
         self.assert_refused(self.train(profile__level="kernel"), UNAVAILABLE, "kernel")
+        self.assert_refused(self.train(train__graph="on"), UNAVAILABLE, "train.graph=off")
+        self.assert_refused(self.train(train__graph="on", profile__level="kernel"), CONFIGURATION,
+                            "train.graph=on and profile.level=kernel")
 
     def test_an_image_cut_short_ends_the_job_and_names_the_file(self):
         write_images(self.images)

@@ -127,6 +127,60 @@ TEST(Trainer, TheAccountHoldsWhatTheClockSaw) {
     EXPECT_FLOAT_EQ(account.iteration_time, 1 + 2 * 10 + 2 * 20 + 21 + 2 * 5);
 }
 
+// Two iterations one by one, then each part captured once and launched in every iteration.
+TEST(Trainer, AGraphIsCapturedOnceAndLaunchedWithWhatChanges) {
+    Bench bench;
+    bench.options.graph = true;
+    bench.options.iterations = 4;
+    bench.options.iterations_per_epoch = 1;
+    bench.options.learning_rate = {.decay = DecayKind::step, .base = 1, .step_length = 2};
+    bench.run();
+    const auto& journal = bench.backend.journal;
+    const auto third = std::ranges::find(journal, "capture") - 2;
+    EXPECT_EQ(std::count(journal.begin(), third, "update64"), 2);
+    EXPECT_THAT(
+        std::vector<std::string>(third, journal.end()),
+        ElementsAre("load", "pass", "capture", "forward0", "forward1", "backward1", "backward0",
+                    "captured", "launch", "reduce0:48", "reduce1:48", "reduce2:17", "join",
+                    "rate0.1", "capture", "update64", "update48", "captured", "launch",  //
+                    "load", "pass", "launch", "reduce0:48", "reduce1:48", "reduce2:17", "join",
+                    "rate0.1", "launch"));
+}
+
+TEST(Trainer, AGraphHasTheAccountOfItsWork) {
+    for (const int latency : {0, 2}) {
+        Bench bench(latency);
+        bench.options.graph = true;
+        bench.options.iterations = 6;
+        const auto reports = bench.run();
+        ASSERT_EQ(reports.size(), 6U);
+        const Account& eager = reports[1].account;
+        for (std::size_t i = 2; i < reports.size(); ++i) {
+            const Account& account = reports[i].account;
+            EXPECT_EQ(account.layer_time, eager.layer_time) << i;
+            EXPECT_EQ(account.layer_start, eager.layer_start) << i;
+            EXPECT_EQ(account.activity_time, eager.activity_time) << i;
+            EXPECT_EQ(account.bucket_ready, eager.bucket_ready) << i;
+            EXPECT_EQ(account.iteration_time, eager.iteration_time) << i;
+            EXPECT_FLOAT_EQ(account.unaccounted, 0.0F) << i;
+        }
+    }
+}
+
+TEST(Trainer, EveryLevelHasItsOwnGraphs) {
+    Bench bench;
+    bench.options.graph = true;
+    bench.options.iterations = 12;
+    bench.options.profile.warmup = 0;
+    bench.options.profile.overhead_check = true;
+    const auto reports = bench.run();
+    EXPECT_EQ(std::ranges::count(bench.backend.journal, "capture"), 4);
+    EXPECT_EQ(std::ranges::count(bench.backend.journal, "launch"), 2 * 10);
+    for (const IterationReport& report : reports) {
+        EXPECT_EQ(std::isnan(report.account.layer_time[0]), report.level == Level::off);
+    }
+}
+
 TEST(Trainer, EpochAndLearningRateFollowTheIteration) {
     Bench bench(0, 2);
     bench.options.learning_rate = {.decay = DecayKind::step, .base = 1, .step_length = 2};

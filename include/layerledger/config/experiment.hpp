@@ -58,6 +58,7 @@ struct TrainSettings {
     double warmup_epochs = 0;        ///< learning rate rises linearly from 0
     std::string precision = "fp32";  ///< fp32 | tf32 | bf16
     bool deterministic = false;      ///< GPUs: only algorithms that repeat their results
+    bool graph = false;              ///< GPUs: launch the iteration's work as CUDA graphs
     std::int64_t topk = 5;
     std::int64_t digest_every = 100;    ///< iterations between comparisons of the ranks' parameters
     bool validate = true;               ///< validate after training where there is a val/ folder

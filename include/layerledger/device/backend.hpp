@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -148,6 +149,9 @@ public:
     /// Copies a batch to the device. The host batch may be reused when this returns.
     virtual void load(const HostBatch& batch) = 0;
 
+    /// Before a training pass that a WorkGraph may enqueue: what differs from pass to pass, the
+    /// masks of dropout, goes to the device.
+    virtual void begin_pass() {}
     virtual void forward(LayerId layer, Mode mode) = 0;
     /// Writes (never adds to) the gradients of the layer's parameters.
     virtual void backward(LayerId layer) = 0;
@@ -175,6 +179,14 @@ public:
     [[nodiscard]] virtual std::vector<Implementation> implementations() const = 0;
 };
 
+/// Work that was enqueued once and is enqueued again as a whole.
+class WorkGraph {
+public:
+    virtual ~WorkGraph() = default;
+    /// Enqueues it. Its marks are made anew, one behind the other: the first is returned.
+    [[nodiscard]] virtual Mark launch() = 0;
+};
+
 /// A device and everything that is made on it.
 class Backend {
 public:
@@ -197,6 +209,15 @@ public:
                                                             Recorder& recorder) = 0;
 
     virtual void update(const OptimizerStep& step, const OptimizerSlices& slices) = 0;
+
+    /// Calls `work`, which only computes, but does nothing of what it enqueues. The n-th mark made in
+    /// it is -n. Updates in it take the learning rate that was set last when it is launched. Null
+    /// where the backend has no queue.
+    [[nodiscard]] virtual std::unique_ptr<WorkGraph> capture(
+        const std::function<void()>& /*work*/) {
+        return nullptr;
+    }
+    virtual void set_learning_rate(float /*learning_rate*/) {}
 
     /// A 64-bit digest of the bits in `values`. Equal values give equal digests on every rank.
     [[nodiscard]] virtual std::uint64_t digest(DeviceSpan values) = 0;

@@ -60,9 +60,9 @@ struct IterationSpans {
 /// Closes the account of one iteration.
 ///
 /// Spans of one stream do not overlap (operations lie inside layers and are not added). What a layer
-/// and its operations waited for the host to launch them is idle_launch instead. A join is split by what the buckets did meanwhile: transfer where any bucket is in transfer, else wait
-/// where any bucket waits for the slowest rank, else idle_sync. What no span covers is unaccounted,
-/// so that iteration_time = sum(layers) + sum(activities) + unaccounted.
+/// and its operations waited for the host to launch them is idle_launch instead. A join is split by
+/// what the buckets did meanwhile: transfer where any bucket is in transfer, else wait where any
+/// bucket waits for the slowest rank, else idle_sync. What no span covers is unaccounted, so that iteration_time = sum(layers) + sum(activities) + unaccounted.
 /// At levels below `layer` unaccounted is absent, because layers were not looked at.
 [[nodiscard]] Account close_account(const IterationSpans& iteration, const Extents& extents);
 

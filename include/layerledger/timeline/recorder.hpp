@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "layerledger/base/ids.hpp"
@@ -95,6 +96,18 @@ public:
         return {at_least(Level::iteration), {SpanKind::join, Phase::backward, 0}};
     }
 
+    /// From here on spans are of work that is captured and not done; their marks are negative, the
+    /// n-th is -n.
+    void begin_capture() noexcept;
+    /// Takes these spans out of the iteration.
+    [[nodiscard]] std::vector<Span> end_capture();
+    /// Says them again: `launch` enqueues the work, and returns the first of its marks.
+    template <class Launch>
+    void replay(std::span<const Span> captured, const Launch& launch) {
+        const Mark host = captured.empty() ? 0 : source_.host_mark();
+        replayed(captured, launch(), host);
+    }
+
     /// The slot that the communication stream fills in; stays valid until the iteration is closed.
     [[nodiscard]] BucketSpan& bucket(BucketId bucket) noexcept;
 
@@ -139,6 +152,8 @@ private:
     void finish(const Span& span) noexcept;
     Span& add(const Span& span) noexcept;
 
+    void replayed(std::span<const Span> captured, Mark first, Mark host) noexcept;
+
     [[nodiscard]] bool continues_pass(const Span& span) const noexcept;
     /// Has the compute stream got nothing to do since the newest mark, when `span` ends?
     [[nodiscard]] bool ends_on_host(const Span& span) const noexcept;
@@ -160,8 +175,15 @@ private:
     std::size_t closed_ = 0;  // iterations handed out so far
     Slot* open_ = nullptr;
     std::optional<Mark> previous_end_;
-    Mark gap_start_ = 0;  // the newest end of a span
+    Mark gap_start_ = 0;         // the newest end of a span
     std::optional<Phase> pass_;  // of the layers that a next one would follow without a gap
+    /// What holds where a capture begins, and again where it ends.
+    struct BeforeCapture {
+        std::size_t spans = 0;
+        Mark gap_start = 0;
+        std::optional<Phase> pass;
+    };
+    BeforeCapture before_capture_;
     std::int64_t dropped_ = 0;
     Span dropped_span_;  // written where there is no place
 };

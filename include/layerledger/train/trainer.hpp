@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "layerledger/comm/communicator.hpp"
@@ -42,6 +44,9 @@ struct TrainerOptions {
     OptimizerStep optimizer;  ///< kind and constants
     CompileOptions compile;
     std::optional<Injection> injection;
+    /// Captures an iteration's work once at every level of profiling, and launches it as a whole.
+    /// Buckets start behind the backward pass then. Wants a backend that can.
+    bool graph = false;
 };
 
 /// One finished iteration of this rank.
@@ -127,6 +132,11 @@ private:
     template <class Work>
     void do_layer(LayerId layer, Phase phase, const Work& work);
     void compute_gradients();
+    void update(std::int64_t iteration);
+    /// What of an iteration becomes a graph of its own: the sums of gradients are between the two.
+    enum class Part : unsigned char { gradients, update };
+    /// Does `work`, or launches it where it has been captured.
+    void enqueue(Part part, const std::function<void()>& work);
     /// This rank has none: tells the others, or throws where it cannot.
     void tell_of_failure();
     /// Collective: throws on every rank where one failed.
@@ -163,6 +173,13 @@ private:
 
     std::exception_ptr failure_;  // in an iteration; the others may not know of it yet
     Whereabouts whereabouts_;
+    struct Captured {
+        std::unique_ptr<WorkGraph> graph;
+        std::vector<Span> spans;
+    };
+    std::map<std::pair<Level, Part>, Captured> captured_;
+    std::int64_t capture_from_ = 0;  // an iteration
+
     std::int64_t done_ = 0;
     std::vector<CheckedIteration> checked_;
     WallClock wall_clock_;

@@ -1,6 +1,7 @@
 // The Backend port on a GPU: memory, updates and digests.
 #include "backend.hpp"
 
+#include "captured_graph.hpp"
 #include "compiled_network.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
@@ -62,8 +63,20 @@ std::unique_ptr<LayerOps> CudaBackend::compile(const Network& network,
 void CudaBackend::update(const OptimizerStep& step, const OptimizerSlices& slices) {
     LL_EXPECT(slices.parameters.size == slices.gradients.size);
     LL_EXPECT(slices.parameters.size % 4 == 0);
-    kernels::update(step, slices, gpu_.cast_of(slices.parameters), gpu_.compute().get());
+    kernels::update(step, gpu_.is_capturing() ? gpu_.learning_rate().get() : nullptr, slices,
+                    gpu_.cast_of(slices.parameters), gpu_.compute().get());
     LL_CUDA(cudaPeekAtLastError());
+}
+
+std::unique_ptr<WorkGraph> CudaBackend::capture(const std::function<void()>& work) {
+    return std::make_unique<CapturedGraph>(gpu_, work);
+}
+
+void CudaBackend::set_learning_rate(float learning_rate) {
+    if (learning_rate != learning_rate_) {
+        gpu_.learning_rate().send(learning_rate, gpu_.compute());
+        learning_rate_ = learning_rate;
+    }
 }
 
 std::uint64_t CudaBackend::digest(DeviceSpan values) {

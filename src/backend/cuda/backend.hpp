@@ -1,6 +1,8 @@
 // The Backend port on a GPU.
 #pragma once
 
+#include <optional>
+
 #include "gpu.hpp"
 #include "layerledger/device/backend.hpp"
 #include "nvtx_annotations.hpp"
@@ -23,12 +25,15 @@ public:
                                                     const CompileOptions& options,
                                                     Recorder& recorder) override;
     void update(const OptimizerStep& step, const OptimizerSlices& slices) override;
+    [[nodiscard]] std::unique_ptr<WorkGraph> capture(const std::function<void()>& work) override;
+    void set_learning_rate(float learning_rate) override;
     [[nodiscard]] std::uint64_t digest(DeviceSpan values) override;
 
 private:
     Gpu gpu_;
     NvtxAnnotations annotations_;
     DeviceMemory digest_;
+    std::optional<float> learning_rate_;  // that the device has
 };
 
 }  // namespace layerledger::cuda

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
@@ -55,6 +56,7 @@ CompiledNetwork::CompiledNetwork(Gpu& gpu, const Network& network, const Compile
                 [&](const auto& attributes) { return prepare(plan_, op, attributes); },
                 op.attributes));
         });
+        draws_ = draws_ || operations_.back()->draws();
         const auto* loss = dynamic_cast<const LossOperation*>(operations_.back().get());
         if (loss != nullptr && !network.layer(op.layer).auxiliary) {
             main_loss_ = loss;
@@ -128,7 +130,18 @@ void CompiledNetwork::load(const HostBatch& batch) {
     valid_ = batch.valid;
 }
 
+void CompiledNetwork::begin_pass() {
+    plan_.set_draws(plan_.draws() + 1);
+    if (draws_) {
+        gpu_.draws().send(plan_.draws(), gpu_.compute());
+    }
+    pass_begun_ = true;
+}
+
 void CompiledNetwork::forward(LayerId layer, Mode mode) {
+    if (layer.index() == 0 && mode == Mode::training && !std::exchange(pass_begun_, false)) {
+        plan_.set_draws(plan_.draws() + 1);
+    }
     for (const Op& op : network_.ops_of(layer)) {
         const auto scope = recorder_.op(op.id, Phase::forward);
         naming(op, "forward", [&] { operations_[op.id.index()]->forward(mode); });
@@ -244,8 +257,8 @@ void CompiledNetwork::set_state(std::span<const float> state) {
 std::vector<std::uint64_t> CompiledNetwork::random_state() const {
     std::vector<std::uint64_t> all;
     for (const auto& operation : operations_) {
-        if (const std::uint64_t* draws = operation->draws()) {
-            all.push_back(*draws);
+        if (operation->draws()) {
+            all.push_back(plan_.draws());
         }
     }
     return all;
@@ -255,11 +268,8 @@ void CompiledNetwork::set_random_state(std::span<const std::uint64_t> state) {
     LL_VALIDATE(state.size() == random_state().size(), ExitCode::bad_data,
                 text("random numbers of ", state.size(), " operations (this network has ",
                      random_state().size(), ") use a checkpoint of the same network"));
-    auto next = state.begin();
-    for (const auto& operation : operations_) {
-        if (std::uint64_t* draws = operation->draws()) {
-            *draws = *next++;
-        }
+    if (!state.empty()) {
+        plan_.set_draws(state.front());  // all operations draw in every pass
     }
 }
 

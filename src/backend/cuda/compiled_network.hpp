@@ -32,6 +32,7 @@ public:
     void export_gradient(ParameterId id, std::span<float> values) const override;
 
     void load(const HostBatch& batch) override;
+    void begin_pass() override;
     void forward(LayerId layer, Mode mode) override;
     void backward(LayerId layer) override;
     void send_metrics(std::size_t slot) override;
@@ -62,6 +63,8 @@ private:
     std::vector<std::size_t> parameter_storage_;
     BatchUpload upload_;
     std::int64_t valid_ = 0;
+    bool draws_ = false;       // some operation draws random numbers
+    bool pass_begun_ = false;  // the next training pass, by `begin_pass`
     const LossOperation* main_loss_ = nullptr;
     DeviceMemory sums_;
     PinnedMemory sent_;  // a BatchMetrics for each slot

@@ -60,8 +60,9 @@ public:
                                  y_.extent.elements(), plan_.stream());
             return;
         }
-        ++pass_;
-        drawn_.key = mixed_bits(key_ + pass_);
+        const bool captured = plan_.gpu().is_capturing();
+        drawn_.key = captured ? key_ : mixed_bits(key_ + plan_.draws());
+        drawn_.draws = captured ? plan_.gpu().draws().get() : nullptr;
         apply(x_.data, y_.data, false);
     }
     void backward() override {
@@ -69,7 +70,7 @@ public:
             apply(y_.gradient, target_.data, target_.accumulate);
         }
     }
-    [[nodiscard]] std::uint64_t* draws() noexcept override { return &pass_; }
+    [[nodiscard]] bool draws() const noexcept override { return true; }
 
 private:
     void apply(const void* from, void* to, bool accumulate) const {
@@ -82,7 +83,6 @@ private:
     const Tensor& x_;
     const Tensor& y_;
     std::uint64_t key_;
-    std::uint64_t pass_ = 0;
     kernels::Dropout drawn_;
     GradientTarget target_;
 };

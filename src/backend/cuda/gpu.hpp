@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "device_value.hpp"
 #include "event_marks.hpp"
 #include "handles.hpp"
 #include "kernels/kernels.hpp"
@@ -37,6 +38,22 @@ public:
     [[nodiscard]] const Stream& compute() const noexcept { return compute_; }
     [[nodiscard]] const Stream& copies() const noexcept { return copies_; }
     [[nodiscard]] EventMarks& marks() noexcept { return marks_; }
+
+    /// Work on the compute stream is captured, not done: what changes from launch to launch it reads
+    /// from the device's memory.
+    void begin_capture() noexcept {
+        capturing_ = true;
+        marks_.begin_capture();
+    }
+    /// Returns the marks that were made in it.
+    [[nodiscard]] std::vector<std::size_t> end_capture() noexcept {
+        capturing_ = false;
+        return marks_.end_capture();
+    }
+    [[nodiscard]] bool is_capturing() const noexcept { return capturing_; }
+    [[nodiscard]] DeviceValue<float>& learning_rate() noexcept { return learning_rate_; }
+    /// How many training passes have drawn random numbers.
+    [[nodiscard]] DeviceValue<std::uint64_t>& draws() noexcept { return draws_; }
     /// Both run on the compute stream.
     [[nodiscard]] cudnnHandle_t cudnn() const noexcept { return cudnn_; }
     [[nodiscard]] cublasHandle_t cublas() const noexcept { return cublas_; }
@@ -67,6 +84,9 @@ private:
     cublasHandle_t cublas_ = nullptr;
     DeviceMemory cublas_workspace_;
     std::vector<CastParameters> casts_;
+    bool capturing_ = false;
+    DeviceValue<float> learning_rate_;
+    DeviceValue<std::uint64_t> draws_;
 };
 
 }  // namespace layerledger::cuda

@@ -26,8 +26,8 @@ public:
     virtual void backward() = 0;
 
     [[nodiscard]] virtual Statistics statistics() const noexcept { return {}; }
-    /// How many times random numbers were drawn; nothing where none are.
-    [[nodiscard]] virtual std::uint64_t* draws() noexcept { return nullptr; }
+    /// Does training draw random numbers here?
+    [[nodiscard]] virtual bool draws() const noexcept { return false; }
     [[nodiscard]] const std::string& algorithm() const noexcept { return algorithm_; }
     [[nodiscard]] std::size_t workspace_bytes() const noexcept { return workspace_bytes_; }
 

@@ -93,6 +93,9 @@ public:
     [[nodiscard]] void* weight_gradient() const noexcept { return weight_gradient_.data(); }
 
     [[nodiscard]] std::int32_t* labels() const noexcept { return labels_.as<std::int32_t>(); }
+    /// How many training passes have begun: each draws random numbers of its own.
+    [[nodiscard]] std::uint64_t draws() const noexcept { return draws_; }
+    void set_draws(std::uint64_t draws) noexcept { draws_ = draws; }
     [[nodiscard]] std::size_t allocated_bytes() const noexcept { return allocated_bytes_; }
 
 private:
@@ -105,6 +108,7 @@ private:
     std::vector<bool> written_;  // by op: its gradient has been asked for
     std::vector<ParameterPlace> parameters_;
     std::vector<DeviceMemory> memory_;
+    std::uint64_t draws_ = 0;
     std::size_t allocated_bytes_ = 0;
     std::size_t workspace_bytes_ = 0;
     std::size_t sum_floats_ = 0;

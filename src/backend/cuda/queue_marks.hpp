@@ -27,6 +27,9 @@ namespace layerledger::cuda {
 ///     using Stream = ...;  const Stream& compute();
 ///     void provide(std::size_t);                        how many there are
 ///     void record(std::size_t, const Stream&) noexcept;
+///     std::size_t record_captured() noexcept;           on the compute stream's capture: the
+///     number
+///                                                       of an event beside the ring
 ///     void wait(std::size_t) noexcept;                  until it has passed
 ///     double elapsed_ns(std::size_t from, std::size_t to) noexcept;  both have passed
 ///     std::int64_t host_ns() noexcept;                  the steady clock
@@ -44,6 +47,22 @@ public:
     [[nodiscard]] Mark host_mark() noexcept override;
     [[nodiscard]] Mark rest_mark() noexcept override;
 
+    /// Events of a captured graph, which pass anew whenever it is launched.
+    struct Captured {
+        std::vector<std::size_t> events;
+        Mark last = 0;  ///< of the newest launch
+    };
+    /// From here on marks are made in a capture of the compute stream: the n-th is -n. To mark the
+    /// host means nothing there.
+    void begin_capture() noexcept { capture_.emplace(); }
+    [[nodiscard]] std::vector<std::size_t> end_capture() noexcept {
+        return *std::exchange(capture_, std::nullopt);
+    }
+    /// Before a launch: makes its marks, and returns the first.
+    [[nodiscard]] Mark replay(Captured& captured) noexcept;
+
+    [[nodiscard]] Events& events() noexcept { return events_; }
+
     /// Waits for what is not passed yet. 0 for a mark that was overwritten.
     [[nodiscard]] std::int64_t nanoseconds(Mark mark) const noexcept override;
     [[nodiscard]] int latency() const noexcept override { return 2; }
@@ -55,11 +74,11 @@ public:
 
 private:
     static constexpr std::size_t least = 256;
-    static constexpr std::int64_t none = -1;
+    static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
 
     struct Noted {
         std::int64_t host_ns = 0;  // when it was made
-        std::int64_t event = none;
+        std::size_t event = none;
         bool computes = true;  // it is on the compute stream
         std::int64_t moment_ns = 0;
     };
@@ -70,35 +89,35 @@ private:
     };
 
     void provide(std::size_t count);
-    [[nodiscard]] Noted& note(std::int64_t event, bool computes) noexcept;
-    /// Records the next event of the ring; its number.
-    [[nodiscard]] std::int64_t record(const Stream& stream) noexcept;
+    [[nodiscard]] Noted& note(std::size_t event, bool computes) noexcept;
+    /// Records the next event of the ring.
+    [[nodiscard]] std::size_t record(const Stream& stream) noexcept;
     void resolve_next() const noexcept;
+    void wait_for(Mark mark) const noexcept;
     /// The moment of the event behind the last one that was looked at.
-    void pass(std::int64_t event) const noexcept;
+    void pass(std::size_t event) const noexcept;
 
     [[nodiscard]] Noted& at(Mark mark) const noexcept {
         return noted_[static_cast<std::size_t>(mark) % noted_.size()];
-    }
-    [[nodiscard]] std::size_t slot(std::int64_t event) const noexcept {
-        return static_cast<std::size_t>(event) % noted_.size();
     }
     [[nodiscard]] std::int64_t on_host(double device_ns) const noexcept {
         return newest_.host_ns + std::llround((device_ns - newest_.device_ns) * rate_);
     }
 
     mutable Events events_;
-    std::int64_t next_event_ = 0;
-    Mark next_ = 1;  // the next mark's number; there is no mark 0
+    std::optional<std::vector<std::size_t>> capture_;
+    std::size_t recorded_ = 0;  // events of the ring so far
+    Mark next_ = 1;             // the next mark's number; there is no mark 0
     std::optional<Reading> first_;
     Reading newest_;
     double rate_ = 1;  // host nanoseconds in one of the device's
     // What has been resolved; the port's `nanoseconds` is const.
     mutable std::vector<Noted> noted_;
-    mutable Mark resolved_ = 1;        // marks below this have their moment
-    mutable Mark waited_ = 0;          // what computes up to here has passed
-    mutable std::int64_t passed_ = 0;  // the newest event that was looked at
-    mutable double device_ns_ = 0;     // its moment, from the first event
+    mutable Mark resolved_ = 1;          // marks below this have their moment
+    mutable Mark waited_ = 0;            // what computes up to here has passed
+    mutable std::size_t looked_at_ = 0;  // events of the ring so far
+    mutable std::size_t passed_ = 0;     // the newest event that was looked at
+    mutable double device_ns_ = 0;       // its moment, from the first event
     mutable std::int64_t compute_ns_ = std::numeric_limits<std::int64_t>::min();
 };
 
@@ -113,9 +132,10 @@ void QueueMarks<Events>::provide(std::size_t count) {
     // Events of a ring of another size are others: the chain of neighbours begins anew.
     events_.provide(count);
     noted_.assign(count, {});
-    passed_ = next_event_++;
-    events_.record(slot(passed_), events_.compute());
-    events_.wait(slot(passed_));
+    recorded_ = looked_at_ = 1;
+    passed_ = 0;
+    events_.record(passed_, events_.compute());
+    events_.wait(passed_);
     first_.reset();
     rate_ = 1;
     device_ns_ = 0;
@@ -123,7 +143,7 @@ void QueueMarks<Events>::provide(std::size_t count) {
 }
 
 template <class Events>
-typename QueueMarks<Events>::Noted& QueueMarks<Events>::note(std::int64_t event,
+typename QueueMarks<Events>::Noted& QueueMarks<Events>::note(std::size_t event,
                                                              bool computes) noexcept {
     // A ring that is too small costs a wait, not a wrong time.
     while (next_ - resolved_ >= static_cast<Mark>(noted_.size())) {
@@ -135,17 +155,41 @@ typename QueueMarks<Events>::Noted& QueueMarks<Events>::note(std::int64_t event,
 }
 
 template <class Events>
-std::int64_t QueueMarks<Events>::record(const Stream& stream) noexcept {
+std::size_t QueueMarks<Events>::record(const Stream& stream) noexcept {
+    const std::size_t event = recorded_ % noted_.size();
     // The newest one that was looked at is still needed, for the time to its neighbour.
-    while (next_event_ - passed_ >= static_cast<std::int64_t>(noted_.size())) {
+    while (recorded_ - looked_at_ >= noted_.size() || (event == passed_ && resolved_ < next_)) {
         resolve_next();
     }
-    events_.record(slot(next_event_), stream);
-    return next_event_++;
+    events_.record(event, stream);
+    ++recorded_;
+    return event;
+}
+
+template <class Events>
+Mark QueueMarks<Events>::replay(Captured& captured) noexcept {
+    const auto needed = [&] {
+        return resolved_ <= captured.last ||
+               std::find(captured.events.begin(), captured.events.end(), passed_) !=
+                   captured.events.end();
+    };
+    while (resolved_ < next_ && needed()) {
+        resolve_next();
+    }
+    const Mark first = next_;
+    for (const std::size_t event : captured.events) {
+        static_cast<void>(note(event, true));
+    }
+    captured.last = next_ - 1;
+    return first;
 }
 
 template <class Events>
 Mark QueueMarks<Events>::mark_on(const Stream& stream) noexcept {
+    if (capture_) {
+        capture_->push_back(events_.record_captured());
+        return -static_cast<Mark>(capture_->size());
+    }
     const bool computes = &stream == &events_.compute();
     static_cast<void>(note(record(stream), computes));
     return next_ - 1;
@@ -153,6 +197,9 @@ Mark QueueMarks<Events>::mark_on(const Stream& stream) noexcept {
 
 template <class Events>
 Mark QueueMarks<Events>::host_mark() noexcept {
+    if (capture_) {
+        return -static_cast<Mark>(capture_->size());
+    }
     static_cast<void>(note(none, true));
     return next_ - 1;
 }
@@ -169,8 +216,8 @@ Mark QueueMarks<Events>::rest_mark() noexcept {
     }
     for (int i = 0; i <= tries; ++i) {
         const std::int64_t before_ns = events_.host_ns();
-        const std::int64_t event = record(events_.compute());
-        events_.wait(slot(event));
+        const std::size_t event = record(events_.compute());
+        events_.wait(event);
         const std::int64_t after_ns = events_.host_ns();
         pass(event);
         // The first one may have waited for work.
@@ -192,9 +239,10 @@ Mark QueueMarks<Events>::rest_mark() noexcept {
 }
 
 template <class Events>
-void QueueMarks<Events>::pass(std::int64_t event) const noexcept {
-    device_ns_ += events_.elapsed_ns(slot(passed_), slot(event));
+void QueueMarks<Events>::pass(std::size_t event) const noexcept {
+    device_ns_ += events_.elapsed_ns(passed_, event);
     passed_ = event;
+    looked_at_ += event < noted_.size() ? 1U : 0U;
 }
 
 template <class Events>
@@ -207,7 +255,7 @@ void QueueMarks<Events>::resolve_next() const noexcept {
         return;
     }
     if (!noted.computes || mark > waited_) {
-        events_.wait(slot(noted.event));
+        wait_for(mark);
     }
     pass(noted.event);
     noted.moment_ns = on_host(device_ns_);
@@ -216,6 +264,22 @@ void QueueMarks<Events>::resolve_next() const noexcept {
         compute_ns_ = std::max(compute_ns_, noted.moment_ns);
         noted.moment_ns = compute_ns_;
     }
+}
+
+// On what computes, an event of the ring behind the mark: that a host waits for the newest launch
+// of a graph when it waits for an event in it, nobody says.
+template <class Events>
+void QueueMarks<Events>::wait_for(Mark mark) const noexcept {
+    if (!at(mark).computes) {
+        events_.wait(at(mark).event);
+        return;
+    }
+    Mark later = mark;
+    while (later < next_ && !(at(later).computes && at(later).event < noted_.size())) {
+        ++later;
+    }
+    waited_ = later < next_ ? later : mark;
+    events_.wait(at(waited_).event);
 }
 
 template <class Events>
@@ -227,8 +291,7 @@ std::int64_t QueueMarks<Events>::nanoseconds(Mark mark) const noexcept {
             --newest;
         }
         if (newest >= resolved_) {
-            events_.wait(slot(at(newest).event));
-            waited_ = newest;
+            wait_for(newest);
         }
         while (resolved_ <= mark) {
             resolve_next();

@@ -178,10 +178,13 @@ __global__ void dropout_kernel(const void* x, void* y, Dropout dropout, bool acc
         const auto lane = static_cast<unsigned>(index - std::int64_t{pixel} * row_vectors);
         const unsigned first_channel = pixel / plane * channels + lane * Vector<T>::size;
         const unsigned place = pixel % plane;
+        const std::uint64_t key = dropout.draws == nullptr
+                                      ? dropout.key
+                                      : mixed_bits(dropout.key + *dropout.draws);
         Vector<T> value = load<T>(x, index);
 #pragma unroll
         for (unsigned i = 0; i < Vector<T>::size; ++i) {
-            const bool kept = dropout_keeps(dropout.key, (first_channel + i) * plane + place,
+            const bool kept = dropout_keeps(key, (first_channel + i) * plane + place,
                                             dropout.threshold);
             value.set(i, kept ? value.get(i) * dropout.scale : 0.0F);
         }

@@ -65,7 +65,8 @@ void copy_channels(Type, const void* from, std::int64_t from_stride, std::int64_
                    std::int64_t channels, std::int64_t pixels, bool accumulate, cudaStream_t);
 
 struct Dropout {
-    std::uint64_t key = 0;        ///< of this pass
+    std::uint64_t key = 0;                 ///< of this pass, or, with `draws`, of the operation
+    const std::uint64_t* draws = nullptr;  ///< the number of the pass, on the device
     std::uint32_t threshold = 0;  ///< of 2^31: what lies below is dropped
     float scale = 1;
 };
@@ -157,7 +158,8 @@ void loss_sums(const LossArrays&, std::int64_t valid, std::int64_t topk, BatchMe
                cudaStream_t);
 
 // update.cu
-/// `cast` gets the new parameters in bf16, where given.
-void update(const OptimizerStep&, const OptimizerSlices&, Bf16* cast, cudaStream_t);
+/// `rate` takes the place of the step's learning rate, where given; it lies on the device. `cast` gets
+/// the new parameters in bf16, where given.
+void update(const OptimizerStep&, const float* rate, const OptimizerSlices&, Bf16* cast, cudaStream_t);
 
 }  // namespace layerledger::cuda::kernels

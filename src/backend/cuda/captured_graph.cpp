@@ -1,0 +1,119 @@
+#include "captured_graph.hpp"
+
+#include <algorithm>
+#include <exception>
+
+#include "layerledger/base/contract.hpp"
+#include "layerledger/base/text.hpp"
+
+namespace layerledger::cuda {
+namespace {
+
+// One iteration is open, two are in flight, one more waits to be read.
+constexpr std::size_t turns_with_marks = 4;
+
+}  // namespace
+
+CapturedGraph::CapturedGraph(Gpu& gpu, const std::function<void()>& work) : gpu_(gpu) {
+    capture(work);
+    try {
+        instantiate();
+    } catch (...) {
+        static_cast<void>(cudaGraphDestroy(graph_));
+        throw;
+    }
+}
+
+CapturedGraph::~CapturedGraph() {
+    check_quietly(cudaStreamSynchronize(gpu_.compute().get()), "cudaStreamSynchronize");
+    for (const Turn& turn : turns_) {
+        check_quietly(cudaGraphExecDestroy(turn.executable), "cudaGraphExecDestroy");
+    }
+    check_quietly(cudaGraphDestroy(graph_), "cudaGraphDestroy");
+}
+
+// Only this thread is kept from what a capture forbids: the watchdog asks for events meanwhile.
+void CapturedGraph::capture(const std::function<void()>& work) {
+    const cudaStream_t stream = gpu_.compute().get();
+    LL_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    gpu_.begin_capture();
+    std::exception_ptr failure;
+    try {
+        work();
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+    }
+    turns_.push_back({nullptr, {gpu_.end_capture(), 0}});
+    const cudaError_t ended = cudaStreamEndCapture(stream, &graph_);
+    if (ended == cudaSuccess && !failure) {
+        return;
+    }
+    static_cast<void>(cudaGetLastError());  // a refused call's too: nothing of it is left
+    if (ended == cudaSuccess) {
+        static_cast<void>(cudaGraphDestroy(graph_));
+        std::rethrow_exception(failure);
+    }
+    std::string why = cudaGetErrorString(ended);
+    try {
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    } catch (const std::exception& error) {
+        why = error.what();
+    }
+    throw Error(ExitCode::unavailable, text("the iteration cannot be captured as a graph (", why,
+                                            ") use train.graph=off"));
+}
+
+void CapturedGraph::instantiate() {
+    const std::vector<std::size_t>& captured = turns_.front().marks.events;
+    std::vector<cudaGraphNode_t> nodes;
+    std::size_t count = 0;
+    LL_CUDA(cudaGraphGetNodes(graph_, nullptr, &count));
+    nodes.resize(count);
+    LL_CUDA(cudaGraphGetNodes(graph_, nodes.data(), &count));
+
+    EventMarks& marks = gpu_.marks();
+    std::vector<cudaGraphNode_t> recording(captured.size(), nullptr);  // by mark
+    for (const cudaGraphNode_t node : nodes) {
+        cudaGraphNodeType type{};
+        LL_CUDA(cudaGraphNodeGetType(node, &type));
+        if (type != cudaGraphNodeTypeEventRecord) {
+            continue;
+        }
+        cudaEvent_t event = nullptr;
+        LL_CUDA(cudaGraphEventRecordNodeGetEvent(node, &event));
+        for (std::size_t i = 0; i < captured.size(); ++i) {
+            if (marks.events().get(captured[i]) == event) {
+                recording[i] = node;
+            }
+        }
+    }
+    LL_EXPECT(std::ranges::find(recording, nullptr) == recording.end());
+
+    const std::size_t turns = captured.empty() ? 1 : turns_with_marks;
+    while (turns_.size() < turns) {
+        Turn& turn = turns_.emplace_back();
+        for (std::size_t i = 0; i < turns_.front().marks.events.size(); ++i) {
+            turn.marks.events.push_back(marks.events().add());
+        }
+    }
+    for (Turn& turn : turns_) {
+        LL_CUDA(cudaGraphInstantiate(&turn.executable, graph_, 0));
+        for (std::size_t i = 0; i < recording.size(); ++i) {
+            LL_CUDA(cudaGraphExecEventRecordNodeSetEvent(turn.executable, recording[i],
+                                                         marks.events().get(turn.marks.events[i])));
+        }
+        LL_CUDA(cudaGraphUpload(turn.executable, gpu_.compute().get()));
+    }
+}
+
+Mark CapturedGraph::launch() {
+    Turn& turn = turns_[next_];
+    next_ = (next_ + 1) % turns_.size();
+    const Mark first = gpu_.marks().replay(turn.marks);
+    LL_CUDA(cudaGraphLaunch(turn.executable, gpu_.compute().get()));
+    return first;
+}
+
+}  // namespace layerledger::cuda
