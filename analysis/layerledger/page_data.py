@@ -130,12 +130,16 @@ def buckets_section(run: RunFile, reduction: Reduction) -> Section:
     """Of each gradient bucket: hidden, exposed wait, exposed transfer; means.
 
     The bus bandwidth is what an all-reduce moves over each rank's link, 2 (ranks - 1) / ranks of
-    the bucket, in the time from the last rank's entry: what waiting took does not lower it.
+    the bucket, in the time from the last rank's entry: what waiting took does not lower it. The
+    transfer without skew is what the run measured once, right after a barrier.
     """
     buckets = reduction.buckets
     assert buckets is not None
     facts = run.bucket_table
     size = facts["bytes"].to_numpy(np.float64)
+    zero_skew = np.full(run.buckets, np.nan)
+    if len(run.anatomy) == run.buckets:
+        zero_skew = run.anatomy["zero_skew"].to_numpy(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         speed = size / buckets.transfer / 1e3
     table = pd.DataFrame(
@@ -145,6 +149,7 @@ def buckets_section(run: RunFile, reduction: Reduction) -> Section:
             "queue_ms": buckets.queue / 1e3,
             "wait_ms": buckets.wait / 1e3,
             "transfer_ms": buckets.transfer / 1e3,
+            "zero_skew_ms": zero_skew / 1e3,
             "hidden_ms": buckets.hidden / 1e3,
             "exposed_wait_ms": buckets.exposed_wait / 1e3,
             "exposed_transfer_ms": buckets.exposed_transfer / 1e3,

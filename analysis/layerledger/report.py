@@ -30,7 +30,7 @@ from .page_data import (
 from .reductions import Reduction, counted_rows, reduce_run
 from .roofs import probe
 from .runfile import RunFile
-from .straggler_data import node_names, nodes_section, ranks_section
+from .straggler_data import late_section, node_names, nodes_section, ranks_section
 from .timeline_data import timeline_section
 
 
@@ -151,6 +151,7 @@ def _sections(
         ("timeline", has_layers, lambda: timeline_section(run_file, reduction)),
         ("nodes", has_nodes and has_activities, lambda: nodes_section(run_file, reduction)),
         ("ranks", has_ranks and has_activities, lambda: ranks_section(run_file, reduction)),
+        ("late", len(run_file.late) > 0, lambda: late_section(run_file)),
         ("idle", has_activities, lambda: idle_section(run_file, reduction)),
         ("buckets", reduction.buckets is not None, lambda: buckets_section(run_file, reduction)),
         ("roofline", has_layers, lambda: roofline_section(run_file, reduction, roofs, origin)),

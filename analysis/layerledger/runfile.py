@@ -233,6 +233,17 @@ class RunFile(ArrayFile):
         )  # fmt: skip
         return self._events("stragglers", "straggler", names)
 
+    @cached_property
+    def anatomy(self) -> pd.DataFrame:
+        """Each bucket's all-reduce as the run itself took it apart: hidden, exposed, wait, transfer,
+        zero_skew (its transfer with all ranks there at once) in us, bandwidths in GB/s.
+        """  # noqa: D205
+        names = (
+            "bucket", "hidden", "exposed", "wait", "transfer", "algorithm_bandwidth",
+            "bus_bandwidth", "zero_skew",
+        )  # fmt: skip
+        return self._events("anatomy", "anatomy", names)
+
     def _events(self, group: str, prefix: str, names: tuple[str, ...]) -> pd.DataFrame:
         """A table of a group; without rows where the file is older than it."""
         columns: dict[str, Any] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""The straggler maps of the report: who is slow, and when, by rank and by node.
+"""The stragglers of the report: who is slow, when and by what, by rank and by node.
 
 Ranks are in the order of their nodes. A cell is own time over the median in the same iteration,
 minus 1; the page's map keeps, of neighbouring iterations that share a cell, what deviates most.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .page_data import Section, rounded
 from .reductions import Reduction
 from .runfile import RunFile
+from .schema import CAUSES, PERSISTENCE
 
 MOST_CELLS: Final = 1 << 19
 MOST_COLUMNS: Final = 512
@@ -23,6 +24,7 @@ LEAST_COLUMNS: Final = 64
 LEAST_SCALE: Final = 0.05
 """Of the strongest colours, so that the map of a calm run does not look wild."""
 MOST_NAMED: Final = 8
+MOST_LATE: Final = 20
 
 
 def node_names(run: RunFile) -> list[str]:
@@ -79,6 +81,62 @@ def nodes_section(run: RunFile, reduction: Reduction) -> Section:
         ],
     }  # fmt: skip
     return Section(data, table)
+
+
+def late_section(run: RunFile) -> Section:
+    """What the run itself found: a row for each straggler, the dearest first, and sums by node."""
+    hosts = run.rank_table["hostname"].to_numpy()
+    found = run.stragglers
+    what = [
+        f"{run.layers[one.layer]} {run.phases[one.phase]}" if one.layer >= 0 else CAUSES[one.cause]
+        for one in found.itertuples()
+    ]
+    table = pd.DataFrame(
+        {
+            "rank": found["rank"],
+            "host": hosts[found["rank"].to_numpy(np.intp)],
+            "what": what,
+            "excess_ms": found["excess"].to_numpy(np.float64) / 1e3,
+            "excess_percent": found["percent"],
+            "windows": found["windows"],
+            "all_windows": found["all_windows"],
+            "persistence": [PERSISTENCE[kind] for kind in found["persistence"]],
+            "first_iteration": found["iteration"],
+        }
+    )
+    rows = [
+        [
+            int(one.rank), one.host, one.what, rounded(one.excess_ms, 3),
+            rounded(one.excess_percent, 3), f"{one.windows} of {one.all_windows}", one.persistence,
+            int(one.first_iteration),
+        ]
+        for one in table.head(MOST_LATE).itertuples()
+    ]  # fmt: skip
+    return Section(
+        {"rows": rows, "more": max(0, len(table) - MOST_LATE), "nodes": _late_nodes(run, table)},
+        table,
+    )
+
+
+def _late_nodes(run: RunFile, found: pd.DataFrame) -> list[list[Any]]:
+    """Of each node of several, those that cost most first: ranks, share of the iterations in which
+    one of them came last, time they take longer an iteration, stragglers by persistence.
+    """  # noqa: D205
+    names = node_names(run)
+    if len(names) < 2:
+        return []
+    last = run.rank_table["hostname"].to_numpy()[run.late["rank"].to_numpy(np.intp)]
+    rows = []
+    for name, ranks in zip(names, ranks_of_nodes(run), strict=True):
+        of_node = found[found["host"] == name]
+        share = of_node["windows"] / of_node["all_windows"]
+        rows.append([
+            name, int(ranks.size),
+            rounded(100 * float(np.mean(last == name)), 3) if last.size else None,
+            rounded(float((of_node["excess_ms"] * share).sum()), 3),
+            *(int((of_node["persistence"] == kind).sum()) for kind in PERSISTENCE),
+        ])  # fmt: skip
+    return sorted(rows, key=lambda row: -row[3])[:MOST_NAMED]
 
 
 def short_names(hosts: list[str]) -> list[str]:

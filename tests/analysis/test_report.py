@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -383,6 +384,55 @@ def test_buckets_tell_what_was_hidden_and_how_fast_they_travelled(tmp_path):
     np.testing.assert_allclose(table["hidden_ms"], hidden, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(
         table["bus_gbyte_per_s"], 1.5 * table["mbyte"] / table["transfer_ms"], rtol=1e-4)
+
+
+def add_tables(path, **groups):
+    """Tables that a run finds out about itself, as group=(prefix, {column: values})."""
+    with h5py.File(path, "r+") as file:
+        for group, (prefix, columns) in groups.items():
+            for name, values in columns.items():
+                file[f"{group}/{prefix}_{name}"] = np.array(values)
+
+
+LATE = {
+    "late": ("late", {"iteration": [2, 3, 4, 5], "rank": [5, 5, 1, 5], "by": [90.0] * 4,
+                      "layer": [1, 1, -1, 1], "phase": [1, 1, -1, 1], "cause": [4, 4, 0, 4]}),
+    "stragglers": ("straggler", {
+        "iteration": [2, 42], "rank": [5, 1], "layer": [1, -1], "phase": [1, -1], "cause": [4, 0],
+        "percent": [12.5, 300.0], "excess": [1250.0, 400.0], "windows": [10, 2],
+        "all_windows": [10, 10], "persistence": [0, 2]}),
+    "anatomy": ("anatomy", {
+        "bucket": [0, 1], "hidden": [1.0, 2.0], "exposed": [3.0, 4.0], "wait": [5.0, 6.0],
+        "transfer": [7.0, 8.0], "algorithm_bandwidth": [1.0, 1.0], "bus_bandwidth": [1.5, 1.5],
+        "zero_skew": [6.5, 7.5]}),
+}
+
+
+def late_report(tmp_path):
+    run = Synthetic(ranks=8, iterations=60, hosts=[f"compute-node-{i // 4:04}" for i in range(8)])
+    add_tables(run.write(tmp_path / "late.h5"), **LATE)
+    assert main(["report", str(tmp_path / "late.h5"), "-o", str(tmp_path / "out")]) == 0
+    return tmp_path / "out" / "late.html"
+
+
+def test_what_makes_ranks_late_is_told_by_rank_and_node(tmp_path):
+    section = data_of(late_report(tmp_path))["sections"]["late"]
+    assert section["rows"] == [
+        [5, "compute-node-0001", "conv2 backward", 1.25, 12.5, "10 of 10", "always", 2],
+        [1, "compute-node-0000", "input", 0.4, 300, "2 of 10", "at random", 42]]
+    assert section["nodes"] == [["compute-node-0001", 4, 75, 1.25, 1, 0, 0],
+                                ["compute-node-0000", 4, 25, 0.08, 0, 0, 1]]
+    table = pd.read_csv(tmp_path / "out" / "late-csv" / "late.csv")
+    assert table["persistence"].tolist() == ["always", "at random"]
+    buckets = pd.read_csv(tmp_path / "out" / "late-csv" / "buckets.csv")
+    np.testing.assert_allclose(buckets["zero_skew_ms"], [0.0065, 0.0075])
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 800, 500])
+def test_tables_of_late_ranks_and_buckets_fit(tmp_path, width):
+    found = inspect(tmp_path, late_report(tmp_path), width)
+    assert (found["state"], json.loads(found["wrong"])) == ("ready", [])
 
 
 def test_the_timeline_is_on_one_clock(tmp_path):

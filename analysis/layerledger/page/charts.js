@@ -217,11 +217,13 @@ function buckets(data) {
       `queued ${milliseconds(data.queue_ms[i])}, wait ${milliseconds(data.wait_ms[i])}, transfer ${milliseconds(data.transfer_ms[i])} (${number(data.gbyte_per_s[i])} GB/s)`,
   }));
   const table = dataTable(
-    [["bucket", true], ["MB"], ["queued, ms"], ["wait, ms"], ["transfer, ms"], ["of both hidden, %"], ["bus bandwidth, GB/s"]],
+    [["bucket", true], ["MB"], ["queued ms"], ["wait ms"], ["transfer ms"], ["without skew ms"], ["hidden ms"],
+      ["exposed ms"], ["algorithm GB/s"], ["bus GB/s"]],
     data.mbyte.map((size, i) => {
-      const both = (data.wait_ms[i] ?? 0) + (data.transfer_ms[i] ?? 0);
-      return [[String(i)], [size], [data.queue_ms[i]], [data.wait_ms[i]], [data.transfer_ms[i]],
-        [both > 0 && data.hidden_ms[i] !== null ? (100 * data.hidden_ms[i]) / both : null], [data.bus_gbyte_per_s[i]]];
+      const parts = [data.exposed_wait_ms[i], data.exposed_transfer_ms[i]];
+      const exposed = parts.includes(null) ? null : parts[0] + parts[1];
+      return [[String(i)], [size], ...["queue_ms", "wait_ms", "transfer_ms", "zero_skew_ms", "hidden_ms"].map((name) => [data[name][i]]),
+        [exposed], [data.gbyte_per_s[i]], [data.bus_gbyte_per_s[i]]];
     }));
   return [legend(names, colours), stackedRows("Each bucket's all-reduce", rows, names, colours, "ms an iteration"), table];
 }

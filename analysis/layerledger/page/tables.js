@@ -91,3 +91,20 @@ function layerTable(data, ranks) {
       element("td", { class: "text long" }, row[at.algorithm] || "\u2013"))))));
   return [...tools, table, algorithms];
 }
+
+function lateRanks(data) {
+  const made = [];
+  if (data.nodes.length) {
+    made.push(dataTable([["node", true], ["ranks"], ["last in % of iterations"], ["longer ms an iteration"], ["always"], ["in spells"], ["at random"]],
+      data.nodes.map(([node, ranks, last, more, ...kinds]) =>
+        [[node], [ranks, String(ranks)], [last], [more], ...kinds.map((count) => [count, String(count)])])));
+    made.push(element("h3", { style: "margin-top:1rem" }, "By rank"));
+  }
+  made.push(data.rows.length
+    ? dataTable([["rank", true], ["host", true], ["what", true], ["longer ms"], ["longer %"], ["windows"], ["how often", true], ["from itera\u00adtion"]],
+      data.rows.map(([rank, host, what, more, share, windows, often, from]) =>
+        [[String(rank)], [host], [what], [more], [share], [windows, windows], [often], [from, String(from)]]))
+    : element("p", {}, "No rank is slower than the others by more than noise explains."));
+  if (data.more) made.push(element("p", { class: "note" }, `${data.more} more are in the CSV file.`));
+  return made;
+}
