@@ -175,7 +175,10 @@ void add_header(Table& table, const RunSummary& run) {
                   duration_text(validation.seconds), ")"));
     }
     if (run.skipped_images > 0) {
-        fact("skipped", text(run.skipped_images, " images could not be read and were replaced"));
+        fact("skipped",
+             text(run.skipped_images, run.skipped_images == 1
+                                          ? " image could not be read and was replaced"
+                                          : " images could not be read and were replaced"));
     }
 }
 
@@ -187,6 +190,20 @@ void add_times(Table& table, const std::string& name, const std::array<double, 3
         table.cell(milliseconds(phase_us));
     }
     table.cell(shown(share, 2, 100)).cell(rate).cell(memory).end("  " + bar(share));
+}
+
+bool has_layer_times(const RunSummary& run) {
+    return std::ranges::any_of(run.layers, [](const LayerSummary& layer) {
+        return !std::isnan(sum_of_present(layer.time_us));
+    });
+}
+
+/// What is left to say of layers that were not timed.
+void add_layer_memory(Table& table, const RunSummary& run) {
+    table.name("layer").cell("memory MiB").end();
+    for (const LayerSummary& layer : run.layers) {
+        table.name(layer.name).cell(mebibytes(layer.memory_bytes)).end();
+    }
 }
 
 void add_layers(Table& table, const RunSummary& run) {
@@ -222,29 +239,41 @@ void add_layers(Table& table, const RunSummary& run) {
     add_times(table, "all layers", totals, share(mean_totals), "", "");
 }
 
+/// Dashes tell what is missing of an account; where there is none, nothing is missing.
 void add_activities(Table& table, const RunSummary& run) {
+    const bool has_account = has_layer_times(run);
+    const auto is_absent = [](double value) { return std::isnan(value); };
+    if (!has_account && std::ranges::all_of(run.activity_us, is_absent)) {
+        return;
+    }
     table.name("besides").cell("mean ms").cell("share %").end();
     for (std::size_t i = 0; i < activity_count; ++i) {
+        if (!has_account && is_absent(run.activity_us[i])) {
+            continue;
+        }
         const double share = run.activity_us[i] / run.mean_iteration_us;
         table.name(std::string(activity_names[i]))
             .cell(milliseconds(run.activity_us[i]))
             .cell(shown(share, 2, 100))
             .end("  " + bar(share));
     }
-    table.name("unaccounted")
-        .cell("")
-        .cell(shown(run.unaccounted_median_percent, 2))
-        .end(text("  in the worst iteration ", shown(run.unaccounted_worst_percent, 2), " %"));
+    if (has_account || !is_absent(run.unaccounted_median_percent)) {
+        table.name("unaccounted")
+            .cell("")
+            .cell(shown(run.unaccounted_median_percent, 2))
+            .end(text("  in the worst iteration ", shown(run.unaccounted_worst_percent, 2), " %"));
+    }
+    table.end();
 }
 
-/// Which rank makes the others wait, and by how much.
+/// Which rank makes the others wait, and by how much; empty where no layer was timed.
 std::string slowest_rank_text(const RunSummary& run) {
     if (run.slowest_rank >= run.ranks || run.ranks != std::ssize(run.rank)) {
-        return "-";
+        return "";
     }
     const RankSummary& slowest = run.rank[static_cast<std::size_t>(run.slowest_rank)];
     if (std::isnan(slowest.compute_us)) {
-        return "-";
+        return "";
     }
     std::vector<double> compute_us;
     for (const RankSummary& rank : run.rank) {
@@ -258,7 +287,9 @@ std::string slowest_rank_text(const RunSummary& run) {
 
 /// Where the all-reduce of each bucket spent its time.
 void add_anatomy(Table& table, const RunSummary& run) {
-    if (run.anatomy.empty()) {
+    const bool has_times = std::ranges::any_of(
+        run.anatomy, [](const BucketAnatomy& bucket) { return !std::isnan(bucket.transfer_us); });
+    if (!has_times) {
         return;
     }
     table.name("bucket");
@@ -347,11 +378,13 @@ void add_memory(Table& table, const MemorySummary& memory) {
 }
 
 void add_notes(Table& table, const RunSummary& run) {
-    const double hidden_us = run.allreduce_hidden_us;
-    table.name("hidden all-reduce")
-        .end(std::isnan(hidden_us) ? "-"
-                                   : text(milliseconds(hidden_us), " ms under the layers' work"));
-    table.name("slowest rank").end(slowest_rank_text(run));
+    if (!std::isnan(run.allreduce_hidden_us)) {
+        table.name("hidden all-reduce")
+            .end(text(milliseconds(run.allreduce_hidden_us), " ms under the layers' work"));
+    }
+    if (const std::string slowest = slowest_rank_text(run); !slowest.empty()) {
+        table.name("slowest rank").end(slowest);
+    }
     add_stragglers(table, run);
     if (run.causality && run.causality->checked > 0) {
         add_causality(table, *run.causality);
@@ -390,10 +423,13 @@ std::string to_text(const RunSummary& run) {
     table.end(run.title.empty() ? run.path : text(run.title, ": ", run.path));
     add_header(table, run);
     table.end();
-    add_layers(table, run);
+    if (has_layer_times(run)) {
+        add_layers(table, run);
+    } else {
+        add_layer_memory(table, run);
+    }
     table.end();
     add_activities(table, run);
-    table.end();
     add_anatomy(table, run);
     add_notes(table, run);
     return table.str();
