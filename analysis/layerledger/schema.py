@@ -14,7 +14,7 @@ MINOR: Final = 2
 DIMENSIONS: Final = ("iteration", "rank", "layer", "phase", "activity", "bucket", "op")
 """In this order in a file. `bucket` and `op` are absent where there are none."""
 
-LEVELS: Final = ("off", "iteration", "layer", "op")
+LEVELS: Final = ("off", "iteration", "layer", "op", "kernel")
 CAUSES: Final = ("input", "copy", "idle", "measurement", "compute")
 """Of lateness, by the numbers in the tables `late` and `stragglers`."""
 PERSISTENCE: Final = ("always", "in spells", "at random")

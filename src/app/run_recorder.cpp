@@ -60,6 +60,14 @@ void RunRecorder::iteration_finished(const IterationReport& report) {
     }
 }
 
+void RunRecorder::kernels_sampled(std::int64_t iteration, const KernelAccount& account) {
+    const KernelSamples samples =
+        gather_kernels(world_, layout_.extents.layers, iteration, account);
+    if (writer_ != nullptr) {
+        writer_->add_kernels(samples);
+    }
+}
+
 void RunRecorder::choose_block() {
     const double fitting =
         std::clamp(commit_us_ / newest_us_, 1.0, static_cast<double>(most_iterations_per_block));

@@ -22,6 +22,8 @@ public:
 
     /// Gathers and commits once enough iterations are there: at the same iteration on all ranks.
     void iteration_finished(const IterationReport& report) override;
+    /// Collective.
+    void kernels_sampled(std::int64_t iteration, const KernelAccount& account) override;
 
     /// Collective: gathers and commits what is left.
     void flush();

@@ -41,10 +41,11 @@ OptimizerKind optimizer_of(std::string_view word) {
 }
 
 Level level_of(std::string_view word) {
-    return meaning<Level, 4>(word, {{{"off", Level::off},
+    return meaning<Level, 5>(word, {{{"off", Level::off},
                                      {"iteration", Level::iteration},
                                      {"layer", Level::layer},
-                                     {"op", Level::op}}});
+                                     {"op", Level::op},
+                                     {"kernel", Level::kernel}}});
 }
 
 DecayKind decay_of(Schedule schedule) {
@@ -140,11 +141,10 @@ void require_available(const Experiment& experiment, BackendChoice device) {
         experiment.sync.collective != CollectiveChoice::nccl || device == BackendChoice::cuda,
         ExitCode::unavailable,
         "sync.collective=nccl needs GPUs (this run is on CPUs) use sync.collective=mpi");
-    LL_VALIDATE(
-        experiment.profile.level != "kernel", ExitCode::unavailable,
-        text("profile.level=kernel looks inside GPU kernels (",
-             device == BackendChoice::cuda ? "this version cannot yet" : "this run is on CPUs",
-             ") use profile.level=op"));
+    LL_VALIDATE(experiment.profile.level != "kernel" || device == BackendChoice::cuda,
+                ExitCode::unavailable,
+                "profile.level=kernel looks inside GPU kernels (this run is on CPUs) use "
+                "profile.level=op");
 }
 
 std::unique_ptr<Backend> choose_backend(const Experiment& experiment, BackendChoice device,
@@ -206,7 +206,8 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
     options.bucket_floats = std::max<std::size_t>(
         16, static_cast<std::size_t>(experiment.sync.bucket_mb * floats_per_mebibyte));
     options.profile = {level_of(experiment.profile.level), experiment.profile.warmup,
-                       experiment.profile.every, experiment.profile.overhead_check};
+                       experiment.profile.every, experiment.profile.overhead_check,
+                       experiment.profile.kernel_every};
     options.learning_rate = {
         decay_of(train.schedule),
         train.learning_rate,

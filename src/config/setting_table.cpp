@@ -221,6 +221,8 @@ std::vector<Setting> make_table() {
     profile.add("every", &P::every, at_least(1), "time one iteration in so many");
     profile.add("overhead_check", &P::overhead_check, Flag{},
                 "alternate timed and untimed iterations to measure the cost of timing");
+    profile.add("kernel_every", &P::kernel_every, from_to(2, most_iterations),
+                "level kernel: see each GPU kernel of one iteration in so many");
     profile.add("clock_every", &P::clock_every, from_to(0, most_iterations),
                 "iterations between readings of the ranks' clocks, 0: only at start and end");
     profile.add(

@@ -94,7 +94,7 @@ void Check::check_attributes() {
     }
     const std::string level = file_.text_attribute("/", "level").value_or("");
     if (std::ranges::find(schema::level_names, level) == schema::level_names.end()) {
-        fault("the level '", level, "' is none of off, iteration, layer, op");
+        fault("the level '", level, "' is none of off, iteration, layer, op, kernel");
     }
     for (const std::string_view group : schema::fact_groups) {
         if (!file_.contains(std::string(group))) {
@@ -269,7 +269,7 @@ void Check::check_iterations() {
 /// counted twice: then unaccounted would be negative.
 void Check::check_sums() {
     const std::string level = file_.text_attribute("/", "level").value_or("");
-    if (level != schema::name(Level::layer) && level != schema::name(Level::op)) {
+    if (level == schema::name(Level::off) || level == schema::name(Level::iteration)) {
         return;
     }
     // Every term is rounded to a float; a layer's is the sum of a few.

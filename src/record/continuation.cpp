@@ -86,6 +86,11 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     earlier.validations = up_to(read_validations(file), iteration);
     earlier.pauses = up_to(read_pauses(file), iteration);
     earlier.clocks = up_to(read_clocks(file), iteration);
+    earlier.kernels = read_kernel_samples(file);
+    // Of iterations themselves: the one that comes next is not among the earlier ones.
+    earlier.kernels.samples = up_to(std::move(earlier.kernels.samples), iteration - 1);
+    earlier.kernels.kernels = up_to(std::move(earlier.kernels.kernels), iteration - 1);
+    earlier.kernels.copies = up_to(std::move(earlier.kernels.copies), iteration - 1);
     if (file.contains("iteration")) {
         const auto rows = static_cast<std::uint64_t>(
             file.integer_attribute("/", "committed_iterations").value_or(0));
@@ -113,6 +118,9 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     write_events(file, earlier.validations, earlier.validations.size());
     write_events(file, earlier.pauses, earlier.pauses.size());
     write_events(file, earlier.clocks, earlier.clocks.size());
+    write_events(file, earlier.kernels.samples, earlier.kernels.samples.size());
+    write_events(file, earlier.kernels.kernels, earlier.kernels.kernels.size());
+    write_events(file, earlier.kernels.copies, earlier.kernels.copies.size());
     return earlier;
 }
 

@@ -26,6 +26,7 @@ struct EarlierStart {
     std::vector<ValidationRecord> validations;
     std::vector<PauseRecord> pauses;
     std::vector<ClockRecord> clocks;
+    KernelSamples kernels;
     Past past;  ///< with the start that goes on now
 };
 

@@ -135,6 +135,55 @@ constexpr Table<Straggler, 10> stragglers{
     }},
     /*is_rising=*/false};
 
+/// A row for each layer's phase in each iteration whose kernels were seen.
+constexpr Table<KernelRecord, 11> kernels{
+    "kernels",
+    {{
+        {"kernel_iteration", "1", "iteration", &KernelRecord::iteration},
+        {"kernel_rank", "1", "the rank", &KernelRecord::rank},
+        {"kernel_layer", "1", "the layer", &KernelRecord::layer},
+        {"kernel_phase", "1", "its phase", &KernelRecord::phase},
+        {"kernel_count", "1", "kernels of the layer in the phase", &KernelRecord::kernels},
+        {"kernel_marked", "us", "the layer's time by the marks that all times come from",
+         &KernelRecord::marked_us},
+        {"kernel_seen", "us", "the same by CUPTI's records, to the end of its last kernel",
+         &KernelRecord::seen_us},
+        {"kernel_error", "us", "the first minus the second", &KernelRecord::error_us},
+        {"kernel_busy", "us", "part of kernel_marked in which some work of a layer ran",
+         &KernelRecord::busy_us},
+        {"kernel_idle", "us", "the rest of kernel_marked", &KernelRecord::idle_us},
+        {"kernel_beside", "us",
+         "part of kernel_marked in which all-reduce or copies from or to the host ran",
+         &KernelRecord::beside_us},
+    }}};
+
+constexpr Table<CopyRecord, 7> copies{
+    "copies",
+    {{
+        {"copy_iteration", "1", "iteration", &CopyRecord::iteration},
+        {"copy_rank", "1", "the rank", &CopyRecord::rank},
+        {"copy_kind", "1", "from where to where", &CopyRecord::kind},
+        {"copy_count", "1", "copies of this kind", &CopyRecord::count},
+        {"copy_bytes", "byte", "bytes in all of them", &CopyRecord::bytes},
+        {"copy_time", "us", "time in which at least one was under way", &CopyRecord::time_us},
+        {"copy_hidden", "us", "part of copy_time under layers' kernels", &CopyRecord::hidden_us},
+    }}};
+
+constexpr Table<SampleRecord, 7> samples{
+    "samples",
+    {{
+        {"sample_iteration", "1", "iteration whose kernels were seen", &SampleRecord::iteration},
+        {"sample_rank", "1", "the rank", &SampleRecord::rank},
+        {"sample_kernels", "1", "kernels in the iteration", &SampleRecord::kernels},
+        {"sample_dropped", "1", "records that CUPTI lost: then the rest is NaN or absent",
+         &SampleRecord::dropped},
+        {"sample_time", "us", "duration of the iteration, which is longer than others",
+         &SampleRecord::iteration_us},
+        {"sample_busy", "us", "part of sample_time in which anything ran", &SampleRecord::busy_us},
+        {"sample_mismatch", "us", "largest difference between CUPTI's clock and the marks'",
+         &SampleRecord::mismatch_us},
+    }}};
+
 template <class Event>
 std::string path_of(std::string_view group, const Column<Event>& column) {
     return text("/", group, "/", column.name);
@@ -283,6 +332,10 @@ void create_event_tables(hdf5::File& file) {
     create(file, late);
     create(file, stragglers);
     create(file, anatomy);
+    create(file, samples);
+    create(file, kernels);
+    create(file, copies);
+    set_flags(file, path_of(copies.group, copies.column[2]), copy_kind_names);
     set_flags(file, path_of(pauses.group, pauses.column[1]), pause_kind_names);
     set_flags(file, path_of(late.group, late.column[5]), late_cause_names);
     set_flags(file, path_of(stragglers.group, stragglers.column[4]), late_cause_names);
@@ -300,6 +353,18 @@ void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std:
 
 void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std::size_t written) {
     write(file, starts, events, written);
+}
+
+void write_events(hdf5::File& file, const std::vector<KernelRecord>& events, std::size_t written) {
+    write(file, kernels, events, written);
+}
+
+void write_events(hdf5::File& file, const std::vector<CopyRecord>& events, std::size_t written) {
+    write(file, copies, events, written);
+}
+
+void write_events(hdf5::File& file, const std::vector<SampleRecord>& events, std::size_t written) {
+    write(file, samples, events, written);
 }
 
 void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written) {
@@ -330,6 +395,10 @@ std::vector<StartRecord> read_starts(const hdf5::File& file) {
     return read(file, starts);
 }
 
+KernelSamples read_kernel_samples(const hdf5::File& file) {
+    return {read(file, kernels), read(file, copies), read(file, samples)};
+}
+
 std::vector<ClockRecord> read_clocks(const hdf5::File& file) {
     return read(file, clocks);
 }
@@ -352,6 +421,9 @@ std::vector<std::string> check_event_tables(const hdf5::File& file, bool is_runn
     check(file, pauses, is_running, faults);
     check(file, starts, is_running, faults);
     check(file, clocks, is_running, faults);
+    check(file, kernels, is_running, faults);
+    check(file, copies, is_running, faults);
+    check(file, samples, is_running, faults);
     check(file, late, is_running, faults);
     check(file, stragglers, is_running, faults);
     check(file, anatomy, is_running, faults);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "layerledger/hdf5/file.hpp"
+#include "layerledger/record/kernel_samples.hpp"
 #include "layerledger/record/run_writer.hpp"
 #include "layerledger/timeline/stragglers.hpp"
 
@@ -15,7 +16,8 @@ namespace layerledger {
 /// Makes the tables, empty: in /validation every validation, in /pauses every pause of training,
 /// in /starts every start of the run, in /clocks every reading of each rank's clock, in
 /// /late who was last in each iteration, in /stragglers who lastingly was and why,
-/// in /anatomy what the all-reduce of each bucket consists of.
+/// in /anatomy what the all-reduce of each bucket consists of, in /samples, /kernels and /copies
+/// what devices were seen to do.
 void create_event_tables(hdf5::File& file);
 
 /// Makes `events` the rows of their table, of which the first `written` are there already. A file
@@ -25,6 +27,9 @@ void write_events(hdf5::File& file, const std::vector<ValidationRecord>& events,
 void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<KernelRecord>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<CopyRecord>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<SampleRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<LateIteration>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written);
@@ -34,6 +39,7 @@ void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, st
 [[nodiscard]] std::vector<PauseRecord> read_pauses(const hdf5::File& file);
 [[nodiscard]] std::vector<StartRecord> read_starts(const hdf5::File& file);
 [[nodiscard]] std::vector<ClockRecord> read_clocks(const hdf5::File& file);
+[[nodiscard]] KernelSamples read_kernel_samples(const hdf5::File& file);
 [[nodiscard]] std::vector<LateIteration> read_late(const hdf5::File& file);
 [[nodiscard]] std::vector<Straggler> read_stragglers(const hdf5::File& file);
 [[nodiscard]] std::vector<BucketAnatomy> read_anatomy(const hdf5::File& file);

@@ -126,9 +126,13 @@ struct RunWriter::State {
     std::vector<ValidationRecord> validations;
     std::vector<PauseRecord> pauses;
     std::vector<ClockRecord> clocks;
+    KernelSamples kernels;
     std::size_t written_validations = 0;  ///< of these, and of the others, are in the file
     std::size_t written_pauses = 0;
     std::size_t written_clocks = 0;
+    std::size_t written_samples = 0;
+    std::size_t written_kernels = 0;
+    std::size_t written_copies = 0;
     std::optional<WallClockRecord> wall_clock;
     std::vector<BucketAnatomy> zero_skew;  ///< nothing else in them
     std::vector<double> peak_memory;       ///< by rank; empty: not known
@@ -170,6 +174,7 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
     build_run_file(path, description, earlier.past, chunk_iterations);
     overwrite = true;  // from here on the file is ours
     written_validations = written_pauses = written_clocks = 0;
+    written_samples = written_kernels = written_copies = 0;
     if (chunk_iterations > 0) {
         arrays.emplace(description, chunk_iterations);
     }
@@ -191,9 +196,13 @@ void RunWriter::State::go_on() {
     validations = earlier.validations;
     pauses = earlier.pauses;
     clocks = earlier.clocks;
+    kernels = earlier.kernels;
     written_validations = validations.size();
     written_pauses = pauses.size();
     written_clocks = clocks.size();
+    written_samples = kernels.samples.size();
+    written_kernels = kernels.kernels.size();
+    written_copies = kernels.copies.size();
     if (earlier.block_iterations > 0) {
         block_iterations = static_cast<std::size_t>(earlier.block_iterations);
         arrays.emplace(description, block_iterations);
@@ -279,6 +288,9 @@ void RunWriter::State::write_new_events(hdf5::File& file) {
     write_events(file, validations, written_validations);
     write_events(file, pauses, written_pauses);
     write_events(file, clocks, written_clocks);
+    write_events(file, kernels.samples, written_samples);
+    write_events(file, kernels.kernels, written_kernels);
+    write_events(file, kernels.copies, written_copies);
 }
 
 bool RunWriter::State::try_write_events() {
@@ -289,6 +301,9 @@ bool RunWriter::State::try_write_events() {
         written_validations = validations.size();
         written_pauses = pauses.size();
         written_clocks = clocks.size();
+        written_samples = kernels.samples.size();
+        written_kernels = kernels.kernels.size();
+        written_copies = kernels.copies.size();
         after_close();
     } catch (const std::exception& error) {
         warn_once(error);
@@ -420,6 +435,14 @@ void RunWriter::add_clocks(const std::vector<ClockRecord>& clocks) {
     static_cast<void>(state_->try_write_events());
 }
 
+void RunWriter::add_kernels(const KernelSamples& samples) {
+    KernelSamples& all = state_->kernels;
+    all.samples.insert(all.samples.end(), samples.samples.begin(), samples.samples.end());
+    all.kernels.insert(all.kernels.end(), samples.kernels.begin(), samples.kernels.end());
+    all.copies.insert(all.copies.end(), samples.copies.begin(), samples.copies.end());
+    static_cast<void>(state_->try_write_events());
+}
+
 void RunWriter::set_zero_skew(const std::vector<double>& times_us) {
     const std::lock_guard turn(state_->turn);
     state_->zero_skew.clear();
@@ -461,7 +484,8 @@ bool RunWriter::sync() {
     State& state = *state_;
     const bool has_new_events = state.written_validations < state.validations.size() ||
                                 state.written_pauses < state.pauses.size() ||
-                                state.written_clocks < state.clocks.size();
+                                state.written_clocks < state.clocks.size() ||
+                                state.written_samples < state.kernels.samples.size();
     if (!state.try_commit_all() || (has_new_events && !state.try_write_events())) {
         return false;
     }

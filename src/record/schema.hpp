@@ -17,7 +17,7 @@
 namespace layerledger::schema {
 
 /// A reader refuses another major number; minor numbers only add.
-inline constexpr std::string_view version = "1.2.0";
+inline constexpr std::string_view version = "1.3.0";
 /// The minor version that brought the table of starts and `missing_iterations`.
 inline constexpr int minor_with_starts = 2;
 inline constexpr std::string_view conventions = "layerledger-1.0";
@@ -36,7 +36,8 @@ constexpr std::string_view name(Dim dim) noexcept {
 
 inline constexpr std::array<std::string_view, 4> status_names{"running", "complete", "interrupted",
                                                               "failed"};
-inline constexpr std::array<std::string_view, 4> level_names{"off", "iteration", "layer", "op"};
+inline constexpr std::array<std::string_view, 5> level_names{"off", "iteration", "layer", "op",
+                                                             "kernel"};
 
 [[nodiscard]] constexpr std::string_view name(RunStatus status) noexcept {
     return status_names[static_cast<std::size_t>(status)];

@@ -121,7 +121,7 @@ void write_stragglers(hdf5::File& file) {
     const hdf5::Extent extent = file.extent("layer_time");
     const std::string level = file.text_attribute("/", "level").value_or("");
     const Rows rows = measured_rows(file, committed);
-    if (extent[1] < 2 || (level != "layer" && level != "op") || rows.chosen.empty()) {
+    if (extent[1] < 2 || level == "off" || level == "iteration" || rows.chosen.empty()) {
         return;
     }
     const std::string refused = refusal(file, rows, extent[1]);

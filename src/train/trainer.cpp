@@ -2,6 +2,7 @@
 
 #include <ctime>
 #include <exception>
+#include <utility>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/train/initialization.hpp"
@@ -36,6 +37,18 @@ Doing doing(Phase phase) {
     return Doing::rest;
 }
 
+constexpr int anchors_at_an_end = 3;
+
+/// Of an iteration whose times are not reported.
+Account duration_alone(const Account& account, const Extents& extents) {
+    Account bare(extents);
+    bare.start_ns = account.start_ns;
+    bare.iteration_time = account.iteration_time;
+    bare.activity_time[index(Activity::measurement)] =
+        account.activity_time[index(Activity::measurement)];
+    return bare;
+}
+
 /// Not the clock that marks come from: the sum of all windows is held against this one.
 double raw_clock_us() {
     timespec now{};
@@ -66,6 +79,12 @@ Trainer::Trainer(const Network& network, Backend& backend, Collective& collectiv
     backend.annotations().name(network, extents_.buckets);
     ops_->bind(parameters_->span(), gradients_->span(), arena_.parameter_offsets);
     initialize(network, *ops_, options.seed);
+    if (options.profile.level == Level::kernel) {
+        kernels_ = backend.watch_kernels();
+        LL_VALIDATE(kernels_ != nullptr, ExitCode::unavailable,
+                    "profile.level=kernel looks inside GPU kernels (this run is on CPUs) use "
+                    "profile.level=op");
+    }
 }
 
 void Trainer::run(IterationObserver& observer, Breaks& breaks) {
@@ -74,6 +93,13 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
     const double begun_us = raw_clock_us();
     bool go_on = true;
     while (go_on && !is_done()) {
+        const Watch watch = options_.profile.watch(done_);
+        if (watch == Watch::warm_up) {
+            pause([&] {
+                kernels_->start();
+                is_watching_ = true;
+            });
+        }
         enter(done_);
         enter(Doing::rest);
         {
@@ -88,6 +114,9 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
             is_due = !is_done() && breaks.is_due(done_);
         }
         recorder_.end_iteration();
+        if (watch == Watch::sampled) {
+            pause([&] { take_sample(observer); });
+        }
         if (is_due || done_ % options_.digest_every == 0) {
             pause([&] { compare_replicas(); });
         }
@@ -99,6 +128,9 @@ void Trainer::run(IterationObserver& observer, Breaks& breaks) {
         }
     }
     enter(Doing::pause);
+    if (std::exchange(is_watching_, false)) {
+        static_cast<void>(kernels_->stop());  // of a sample that training did not come to
+    }
     wall_clock_.elapsed_us = raw_clock_us() - begun_us;
     report_rest(observer);
     compare_replicas();
@@ -124,6 +156,29 @@ void Trainer::report_rest(IterationObserver& observer) {
     while (const auto closed = recorder_.drain()) {
         report(closed, observer);
     }
+}
+
+// Where the compute stream works between two marks of the recorder: on its way in and out of an
+// iteration.
+void Trainer::place_anchors() {
+    if (is_watching_ && options_.profile.watch(done_) == Watch::sampled) {
+        for (int i = 0; i < anchors_at_an_end; ++i) {
+            anchors_.push_back(kernels_->anchor());
+        }
+    }
+}
+
+void Trainer::take_sample(IterationObserver& observer) {
+    const DeviceRecords records = kernels_->stop();
+    is_watching_ = false;
+    report_rest(observer);
+    std::vector<std::int64_t> anchors_ns;
+    for (const Mark anchor : std::exchange(anchors_, {})) {
+        anchors_ns.push_back(backend_.marks().nanoseconds(anchor));
+    }
+    LL_EXPECT(sampled_.has_value());
+    observer.kernels_sampled(done_ - 1, close_kernel_account(*sampled_, anchors_ns, records));
+    sampled_.reset();
 }
 
 StateHolders Trainer::state_holders() {
@@ -176,6 +231,7 @@ void Trainer::iterate(std::int64_t iteration) {
         enter(Doing::rest);
         const auto copying = recorder_.activity(Activity::memcpy_d2h);
         ops_->send_metrics(metric_slot(iteration));
+        place_anchors();
     }
 }
 
@@ -261,6 +317,7 @@ void Trainer::load_batch() {
         batch = &source_.next();
     }
     const auto copying = recorder_.activity(Activity::memcpy_h2d);
+    place_anchors();
     ops_->load(*batch);
 }
 
@@ -296,12 +353,20 @@ void Trainer::report(const std::optional<ClosedIteration>& closed, IterationObse
                            .level = closed->level,
                            .metrics = ops_->metrics(metric_slot(closed->iteration)),
                            .account = closed->account};
+    const Watch watch = options_.profile.watch(report.iteration);
+    if (watch != Watch::none) {
+        if (watch == Watch::sampled) {
+            sampled_ = closed->account;
+        }
+        report.level = Level::off;
+        report.account = duration_alone(closed->account, extents_);
+    }
     if (options_.iterations_per_epoch > 0) {
         report.epoch = static_cast<std::int32_t>(report.iteration / options_.iterations_per_epoch);
     }
     report.learning_rate = options_.learning_rate.at(report.iteration);
     report.warmup = report.iteration < options_.profile.warmup;
-    if (options_.profile.overhead_check && !report.warmup) {
+    if (options_.profile.overhead_check && !report.warmup && watch == Watch::none) {
         const double measurement_us = report.account.activity_time[index(Activity::measurement)];
         checked_.push_back({options_.profile.pair(report.iteration), report.level != Level::off,
                             report.account.iteration_time - measurement_us, measurement_us});

@@ -35,8 +35,8 @@ private:
 
 class FakeOps final : public LayerOps {
 public:
-    FakeOps(const Network& network, Journal& journal, ManualClock& clock)
-        : journal_(journal), clock_(clock) {
+    FakeOps(const Network& network, Journal& journal, ManualClock& clock, DeviceRecords& seen)
+        : journal_(journal), clock_(clock), seen_(seen) {
         for (const Parameter& parameter : network.parameters()) {
             storage_.push_back(static_cast<std::size_t>(parameter.elements()));
         }
@@ -65,10 +65,12 @@ public:
 private:
     void work(const std::string& what, std::int64_t ns) {
         journal_.push_back(what);
+        seen_.records.push_back({DeviceWork::kernel, clock_.now_ns(), clock_.now_ns() + ns / 2, 0});
         clock_.advance(ns);
     }
     Journal& journal_;
     ManualClock& clock_;
+    DeviceRecords& seen_;
     std::vector<std::size_t> storage_;
 };
 
@@ -99,6 +101,32 @@ private:
     ManualClock::Script script_;
 };
 
+/// Sees what FakeOps does: a kernel each, which ends in the middle of its time.
+class FakeWatch final : public KernelWatch {
+public:
+    FakeWatch(Journal& journal, ManualClock& clock, DeviceRecords& seen)
+        : journal_(journal), clock_(clock), seen_(seen) {}
+    void start() override {
+        journal_.push_back("watch");
+        seen_ = {};
+    }
+    Mark anchor() override {
+        journal_.push_back("anchor");
+        clock_.advance(100);
+        seen_.records.push_back({DeviceWork::anchor, clock_.now_ns() - 100, clock_.now_ns(), 0});
+        return clock_.mark();
+    }
+    DeviceRecords stop() override {
+        journal_.push_back("unwatch");
+        return seen_;
+    }
+
+private:
+    Journal& journal_;
+    ManualClock& clock_;
+    DeviceRecords& seen_;
+};
+
 class FakeBackend final : public Backend {
 public:
     explicit FakeBackend(int latency = 0) : clock(latency) {}
@@ -110,7 +138,10 @@ public:
     std::size_t estimate_bytes(const Network&, const CompileOptions&) const override { return 0; }
     std::unique_ptr<LayerOps> compile(const Network& network, const CompileOptions&,
                                       Recorder&) override {
-        return std::make_unique<FakeOps>(network, journal, clock);
+        return std::make_unique<FakeOps>(network, journal, clock, seen);
+    }
+    std::unique_ptr<KernelWatch> watch_kernels() override {
+        return sees_kernels ? std::make_unique<FakeWatch>(journal, clock, seen) : nullptr;
     }
     void update(const OptimizerStep& step, const OptimizerSlices& slices) override {
         journal.push_back(text("update", slices.parameters.size));
@@ -128,6 +159,8 @@ public:
     ManualClock clock;
     Journal journal;
     std::vector<OptimizerStep> steps;
+    bool sees_kernels = true;
+    DeviceRecords seen;
 
 private:
     DeviceInfo info_;

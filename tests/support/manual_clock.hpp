@@ -41,6 +41,7 @@ public:
         }
         return first;
     }
+    [[nodiscard]] std::int64_t now_ns() const noexcept { return now_ns_; }
 
     /// Marks are ticket numbers, as on a GPU, so that nobody takes them for times.
     [[nodiscard]] Mark mark() noexcept override {

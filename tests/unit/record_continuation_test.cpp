@@ -278,5 +278,48 @@ TEST(EventTables, AreCheckedAndRowsOfAKillAreLeftOut) {
     EXPECT_THAT(check_run_file(path), IsEmpty());
 }
 
+/// One layer's phase, one kind of copies, one rank.
+KernelSamples sample_of(std::int64_t iteration) {
+    KernelSamples samples;
+    samples.samples.push_back({iteration, 0, 12, 0, 900, 800, 0.5});
+    samples.kernels.push_back({iteration, 0, 1, 2, 7, 100, 99, 1, 80, 20, 5});
+    samples.copies.push_back({iteration, 0, 1, 1, 24, 2, 0});
+    return samples;
+}
+
+TEST(Continuation, TakesBackSamplesOfIterationsThatComeAgain) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("run.h5");
+    {
+        RunDescription run = sample_description(2, Level::kernel);
+        RunWriter writer(path, run, false);
+        writer.append(sample_block(run, 0, 10));
+        for (const std::int64_t iteration : {1, 5, 6}) {
+            writer.add_kernels(sample_of(iteration));
+        }
+        EXPECT_TRUE(writer.finish(RunStatus::interrupted));
+    }
+    const RunDescription run = start_at(6, 2, Level::kernel);
+    {
+        RunWriter writer(path, run, RunWriter::GoOn{});
+        writer.append(sample_block(run, 6, 4));
+        writer.add_kernels(sample_of(7));
+        EXPECT_TRUE(writer.finish(RunStatus::complete));
+    }
+    EXPECT_THAT(check_run_file(path), IsEmpty());
+    const KernelSamples kept = read_kernel_samples(reading(path));
+    std::vector<std::int64_t> iterations;
+    for (const SampleRecord& sample : kept.samples) {
+        iterations.push_back(sample.iteration);
+    }
+    EXPECT_THAT(iterations, ElementsAre(1, 5, 7));
+    ASSERT_EQ(kept.kernels.size(), 3U);
+    EXPECT_EQ(kept.kernels[2].iteration, 7);
+    EXPECT_EQ(kept.kernels[2].kernels, 7);
+    EXPECT_DOUBLE_EQ(kept.kernels[2].error_us, 1);
+    ASSERT_EQ(kept.copies.size(), 3U);
+    EXPECT_EQ(kept.copies[2].bytes, 24);
+}
+
 }  // namespace
 }  // namespace layerledger

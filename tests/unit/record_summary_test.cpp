@@ -363,5 +363,36 @@ TEST(ToText, ShowsADashWhereThereIsNothing) {
     EXPECT_THAT(table, ::testing::Not(HasSubstr("nan")));
 }
 
+TEST(SummaryText, SaysWhatWasSeenInsideTheLayersAndHowFarTheMarksAreOff) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("run.h5");
+    {
+        const RunDescription run = sample_description(1, Level::kernel);
+        RunWriter writer(path, run, false);
+        writer.append(sample_block(run, 0, 8));
+        KernelSamples samples;
+        for (const std::int64_t iteration : {3, 5, 7}) {
+            const auto shift = static_cast<double>(iteration);
+            samples.samples.push_back({iteration, 0, 9, 0, 900, 800, 0.5});
+            samples.kernels.push_back({iteration, 0, 0, 0, 4, 400, 396, 4, 300 + shift,
+                                       100 - shift, 0});
+            samples.kernels.push_back({iteration, 0, 1, 1, 2, 90, 45, 45, 45, 45, 0});
+            samples.copies.push_back({iteration, 0, 0, 2, 2'097'152, 50, 40});
+        }
+        samples.samples.push_back({7, 0, 0, 5, 900, absent, absent});
+        writer.add_kernels(samples);
+        ASSERT_TRUE(writer.finish(RunStatus::complete));
+    }
+    const std::string summary = to_text(summarize(path));
+    EXPECT_THAT(summary, HasSubstr("inside the layers"));
+    EXPECT_THAT(summary, HasSubstr("76.2"));  // 305 of 400 us
+    EXPECT_THAT(summary, HasSubstr("copies h2d"));
+    EXPECT_THAT(summary, HasSubstr("0.050 ms, of it 0.040 ms under layers' kernels; 2.0 MiB"));
+    EXPECT_THAT(summary, HasSubstr("within 1.01 % of CUPTI's times in 1 layers' phases above "
+                                   "0.1 ms (worst: conv1 forward)"));
+    EXPECT_THAT(summary, HasSubstr("medians of 3 sampled iterations (of all ranks); 1 more lost"));
+    EXPECT_THAT(check_run_file(path), ::testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace layerledger

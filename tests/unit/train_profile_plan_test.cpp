@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "layerledger/train/profile_plan.hpp"
 
 namespace layerledger {
@@ -19,6 +21,29 @@ TEST(ProfilePlan, OverheadCheckAlternatesAndTurnsTheOrder) {
     for (std::size_t i = 0; i < expected.size(); ++i) {
         EXPECT_EQ(plan.at(static_cast<std::int64_t>(i)) == Level::layer, expected[i] == 'P') << i;
     }
+}
+
+TEST(ProfilePlan, AtLevelKernelTwoInSoManyAreWatchedAndAllAreTimedByLayer) {
+    const ProfilePlan plan{.level = Level::kernel, .warmup = 3, .kernel_every = 4};
+    const std::string expected = "...ws..ws..w";
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const auto iteration = static_cast<std::int64_t>(i);
+        const Watch watch = expected[i] == 'w'   ? Watch::warm_up
+                            : expected[i] == 's' ? Watch::sampled
+                                                 : Watch::none;
+        EXPECT_EQ(plan.watch(iteration), watch) << i;
+        EXPECT_EQ(plan.at(iteration), Level::layer) << i;
+    }
+    EXPECT_EQ((ProfilePlan{.level = Level::op, .kernel_every = 4}.watch(0)), Watch::none);
+}
+
+TEST(ProfilePlan, AWatchedIterationHasItsMarksWhateverElseIsProfiled) {
+    const ProfilePlan rare{.level = Level::kernel, .every = 100, .kernel_every = 4};
+    EXPECT_EQ(rare.at(5), Level::layer);
+    EXPECT_EQ(rare.at(6), Level::off);
+    const ProfilePlan checked{.level = Level::kernel, .overhead_check = true, .kernel_every = 10};
+    EXPECT_EQ(checked.at(1), Level::layer) << "the pair's unprofiled one, but watched";
+    EXPECT_EQ(checked.at(2), Level::off);
 }
 
 TEST(ProfilePlan, NeighboursMakeAPair) {

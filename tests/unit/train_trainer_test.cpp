@@ -22,7 +22,13 @@ using testing::ManualClock;
 class Collected final : public IterationObserver {
 public:
     void iteration_finished(const IterationReport& report) override { reports.push_back(report); }
+    void kernels_sampled(std::int64_t iteration, const KernelAccount& account) override {
+        sampled.push_back(iteration);
+        kernels.push_back(account);
+    }
     std::vector<IterationReport> reports;
+    std::vector<std::int64_t> sampled;
+    std::vector<KernelAccount> kernels;
 };
 
 /// Two fully connected layers: output (30 + 3 floats, 48 in the arena) comes first in backward,
@@ -285,6 +291,79 @@ TEST(Trainer, OverheadCheckGivesAFigureOnceThereAreEnoughPairs) {
     EXPECT_EQ(longer.overhead->pairs, 6);
     EXPECT_NEAR(longer.overhead->percent, 0.0, 1e-6);  // on this clock marks cost nothing
     EXPECT_TRUE(std::isnan(reports[1].account.layer_time[0]));
+}
+
+TEST(Trainer, SeesTheKernelsOfSampledIterationsAndReportsOfThemTheDurationAlone) {
+    for (const int latency : {0, 2}) {
+        Bench bench(latency);
+        bench.options.iterations = 9;
+        bench.options.profile = {.level = Level::kernel, .warmup = 2, .kernel_every = 3};
+        const auto reports = bench.run();
+        EXPECT_THAT(bench.observer.sampled, ElementsAre(3, 6));
+        ASSERT_EQ(reports.size(), 9U);
+        for (const IterationReport& report : reports) {
+            const bool is_watched = report.iteration >= 2 && report.iteration % 3 != 1;
+            EXPECT_EQ(report.level, is_watched ? Level::off : Level::layer) << report.iteration;
+            EXPECT_EQ(std::isnan(report.account.layer_time[0]), is_watched) << report.iteration;
+            EXPECT_GT(report.account.iteration_time, 0) << report.iteration;
+        }
+        ASSERT_EQ(bench.observer.kernels[0].layers.size(), 6U);
+        const LayerKernels& layer = bench.observer.kernels[0].layers[0];
+        EXPECT_FLOAT_EQ(layer.marked, 10.0F);
+        EXPECT_FLOAT_EQ(layer.busy, 5.0F);
+        EXPECT_EQ(layer.kernels, 1);
+        EXPECT_FLOAT_EQ(bench.observer.kernels[0].mismatch, 0.0F);
+    }
+}
+
+TEST(Trainer, WatchesFromOneIterationBeforeASampleAndAnchorsItAtBothEnds) {
+    Bench bench;
+    bench.options.iterations = 3;
+    bench.options.profile = {.level = Level::kernel, .kernel_every = 100};
+    bench.run();
+    const std::vector<std::string> iteration{"load",       "forward0",  "forward1",   "backward1",
+                                             "reduce0:48", "backward0", "reduce1:48", "reduce2:17",
+                                             "join",       "update64",  "update48"};
+    std::vector<std::string> expected{"watch"};
+    expected.insert(expected.end(), iteration.begin(), iteration.end());
+    expected.insert(expected.end(), 3, "anchor");
+    expected.insert(expected.end(), iteration.begin(), iteration.end());
+    expected.insert(expected.end(), 3, "anchor");
+    expected.push_back("unwatch");
+    expected.insert(expected.end(), iteration.begin(), iteration.end());
+    EXPECT_EQ(bench.backend.journal, expected);
+}
+
+TEST(Trainer, ASampleThatTrainingDoesNotComeToIsDropped) {
+    Bench bench;
+    bench.options.iterations = 3;
+    bench.options.profile = {.level = Level::kernel, .warmup = 2, .kernel_every = 100};
+    bench.run();
+    EXPECT_TRUE(bench.observer.sampled.empty());
+    EXPECT_EQ(std::ranges::count(bench.backend.journal, "unwatch"), 1);
+}
+
+TEST(Trainer, WatchedIterationsAreInNoOverhead) {
+    Bench bench;
+    bench.options.iterations = 42;
+    bench.options.profile = {
+        .level = Level::kernel, .warmup = 2, .overhead_check = true, .kernel_every = 20};
+    bench.run();
+    ASSERT_TRUE(bench.overhead.has_value());
+    EXPECT_EQ(bench.overhead->pairs, 18) << "of 20, two have watched iterations";
+}
+
+TEST(Trainer, WithoutAWayToSeeKernelsLevelKernelIsRefused) {
+    Bench bench;
+    bench.backend.sees_kernels = false;
+    bench.options.profile = {.level = Level::kernel, .kernel_every = 2};
+    try {
+        bench.run();
+        FAIL() << "watched kernels that are not there";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::unavailable);
+        EXPECT_THAT(error.what(), ::testing::HasSubstr("profile.level=op"));
+    }
 }
 
 }  // namespace

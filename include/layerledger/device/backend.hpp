@@ -11,6 +11,7 @@
 
 #include "layerledger/base/ids.hpp"
 #include "layerledger/device/annotations.hpp"
+#include "layerledger/device/kernel_watch.hpp"
 #include "layerledger/network/network.hpp"
 #include "layerledger/timeline/recorder.hpp"
 #include "layerledger/timeline/span.hpp"
@@ -207,6 +208,10 @@ public:
     [[nodiscard]] virtual std::unique_ptr<LayerOps> compile(const Network& network,
                                                             const CompileOptions& options,
                                                             Recorder& recorder) = 0;
+
+    /// At most one at a time. Null where there are no kernels, on CPUs; throws Error{unavailable}
+    /// where they cannot be seen.
+    [[nodiscard]] virtual std::unique_ptr<KernelWatch> watch_kernels() { return nullptr; }
 
     virtual void update(const OptimizerStep& step, const OptimizerSlices& slices) = 0;
 

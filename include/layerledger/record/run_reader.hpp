@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "layerledger/record/kernel_samples.hpp"
 #include "layerledger/record/run_description.hpp"
 #include "layerledger/record/run_writer.hpp"
 #include "layerledger/timeline/stragglers.hpp"
@@ -86,6 +87,7 @@ struct RunSummary {
     std::vector<double> last_share;
     std::vector<Straggler> stragglers;   ///< the dearest first
     std::vector<BucketAnatomy> anatomy;  ///< by bucket
+    KernelSamples kernels;               ///< at level `kernel`: what devices were seen to do
     std::string injection;               ///< profile.inject, where a layer was slowed on purpose
     std::vector<StartRecord> starts;     ///< oldest first; empty where the file does not say
 };

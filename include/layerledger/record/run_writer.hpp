@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "layerledger/record/iteration_record.hpp"
+#include "layerledger/record/kernel_samples.hpp"
 #include "layerledger/record/run_description.hpp"
 
 namespace layerledger {
@@ -140,6 +141,8 @@ public:
     void add_pause(PauseKind kind, std::int64_t iteration, double seconds);
     /// One reading of every rank's clock.
     void add_clocks(const std::vector<ClockRecord>& clocks);
+    /// Rows of one more iteration whose kernels were seen.
+    void add_kernels(const KernelSamples& samples);
     /// What each bucket's transfer takes without skew, in microseconds.
     void set_zero_skew(const std::vector<double>& times_us);
     void set_wall_clock(const WallClockRecord& wall_clock);

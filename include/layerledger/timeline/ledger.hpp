@@ -21,6 +21,7 @@ enum class Level : unsigned char {
     iteration,  ///< and the activities
     layer,      ///< and each layer's phases; the account closes
     op,         ///< and each operation's phases
+    kernel,     ///< layers as above, and in a few iterations each kernel in them
 };
 
 /// The extents of one iteration's record: how many of each there are.

@@ -14,6 +14,7 @@
 #include "layerledger/data/batch_source.hpp"
 #include "layerledger/device/backend.hpp"
 #include "layerledger/device/collective.hpp"
+#include "layerledger/timeline/kernel_account.hpp"
 #include "layerledger/timeline/overhead.hpp"
 #include "layerledger/timeline/recorder.hpp"
 #include "layerledger/train/arena.hpp"
@@ -65,6 +66,9 @@ class IterationObserver {
 public:
     virtual ~IterationObserver() = default;
     virtual void iteration_finished(const IterationReport& report) = 0;
+    /// What this rank's device did in an iteration whose kernels were seen; of that iteration and
+    /// the one before it the other reports tell the duration alone. On every rank, in no window.
+    virtual void kernels_sampled(std::int64_t /*iteration*/, const KernelAccount& /*account*/) {}
 };
 
 /// What training stops for between two iterations: checkpoints, validation, a request to end.
@@ -146,6 +150,8 @@ private:
     /// Does `work` in no window.
     void pause(const std::function<void()>& work);
     void report_rest(IterationObserver& observer);
+    void place_anchors();
+    void take_sample(IterationObserver& observer);
     [[nodiscard]] StateHolders state_holders();
 
     const Network& network_;
@@ -162,6 +168,11 @@ private:
     std::unique_ptr<Buffer> gradients_;
     GradientSynchronizer synchronizer_;
     Optimizer optimizer_;
+
+    std::unique_ptr<KernelWatch> kernels_;  // null below Level::kernel
+    bool is_watching_ = false;
+    std::vector<Mark> anchors_;
+    std::optional<Account> sampled_;
 
     /// Where a rank failed stays its place.
     template <class... Place>

@@ -3,6 +3,7 @@
 
 #include "captured_graph.hpp"
 #include "compiled_network.hpp"
+#include "cupti_watch.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 
@@ -58,6 +59,10 @@ std::unique_ptr<LayerOps> CudaBackend::compile(const Network& network,
                      " is not supported by ", gpu_.info().name,
                      " (it came with compute capability 8.0) use train.precision=fp32"));
     return std::make_unique<CompiledNetwork>(gpu_, network, options, recorder);
+}
+
+std::unique_ptr<KernelWatch> CudaBackend::watch_kernels() {
+    return std::make_unique<CuptiWatch>(gpu_);
 }
 
 void CudaBackend::update(const OptimizerStep& step, const OptimizerSlices& slices) {

@@ -24,6 +24,7 @@ public:
     [[nodiscard]] std::unique_ptr<LayerOps> compile(const Network& network,
                                                     const CompileOptions& options,
                                                     Recorder& recorder) override;
+    [[nodiscard]] std::unique_ptr<KernelWatch> watch_kernels() override;
     void update(const OptimizerStep& step, const OptimizerSlices& slices) override;
     [[nodiscard]] std::unique_ptr<WorkGraph> capture(const std::function<void()>& work) override;
     void set_learning_rate(float learning_rate) override;
