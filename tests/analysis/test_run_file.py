@@ -203,7 +203,7 @@ def test_attributes(sample):
         attributes = dict(file.attrs)
         assert attributes.pop("creator").startswith("layerledger ")
         assert attributes == {
-            "Conventions": "layerledger-1.0", "schema_version": "1.2.0", "title": "sample",
+            "Conventions": "layerledger-1.0", "schema_version": "1.3.0", "title": "sample",
             "run_id": "6c1f3f2e-58f5-4a4c-9d0e-4f2f1d1b7a10",
             "date_created": "2026-11-24T03:00:00Z", "status": "complete", "level": "op",
             "committed_iterations": 10, "warmup_iterations": 2, "per_rank_batch": 4,

@@ -91,6 +91,15 @@ class InstallTree(unittest.TestCase):
         if summary["device"] is None:
             self.assertIn("owed", done.stdout)
 
+    def test_without_a_gpu_what_needs_one_is_skipped_and_says_so(self):
+        out = self.folder / "skipped"
+        done = self.script(out, "kernels", "speed")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        if summary["device"] is None:
+            self.assertEqual({one["verdict"] for one in summary["parts"].values()}, {"skipped"})
+            self.assertIn("needs a GPU", (out / "kernels.log").read_text())
+
     def test_a_failed_part_leaves_the_rest_and_fails_the_whole(self):
         out = self.folder / "cut"
         done = self.script(out, "versions", "golden", "ranks", LAYERLEDGER_GPU_SECONDS="0.01")

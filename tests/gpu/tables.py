@@ -75,6 +75,11 @@ class Run:
                           self.log)
         return tuple(map(float, found.groups())) if found else None
 
+    def mark_error(self):
+        """Percent: the layer above 0.1 ms whose time is furthest from CUPTI's."""
+        found = re.search(r"within ([\d.]+) % of CUPTI's times", self.log)
+        return float(found.group(1)) if found else None
+
     def hidden_all_reduce_ms(self):
         found = re.search(r"hidden all-reduce\s+([\d.]+) ms", self.log)
         return float(found.group(1)) if found else None
@@ -152,6 +157,11 @@ def accounts(out):
     return rows
 
 
+def mark_errors(out):
+    return {folder.name.removeprefix("kernels-"): Run(folder).mark_error()
+            for folder in sorted((out / "runs").glob("kernels-*"))}
+
+
 def compared_losses(out):
     cpu, cuda = run(out, "losses-cpu"), run(out, "losses-cuda")
     if not cpu or not cuda or not cuda.losses():
@@ -194,6 +204,9 @@ def goals(summary):
                  row["parameters"] == row["torch_parameters"])
             goal(False, f"{row['network']} {row['precision']} at least as fast as eager PyTorch",
                  row["ratio"] >= 1)
+    for name, percent in summary["marks"].items():
+        if percent is not None:
+            goal(False, f"{name}: layers' times within 1 % of CUPTI's above 0.1 ms", percent <= 1)
     for row in summary["account"]:
         at_batch_1 = row["name"].endswith("-1")
         if row["unaccounted"]:
@@ -228,7 +241,7 @@ def main():
         "device": device[0] if device else None, "parts": verdicts,
         "versions": command_text(str(prefix / "bin" / "layerledger"), "version"),
         "conformance": tests_of(out / "conformance.xml"), "golden": tests_of(out / "golden.xml"),
-        "speed": speed(out, device_name), "peers": peers(out), "account": accounts(out), "losses": compared_losses(out),
+        "speed": speed(out, device_name), "peers": peers(out), "account": accounts(out), "marks": mark_errors(out), "losses": compared_losses(out),
         "ranks": compared_ranks(out),
         "digits": {folder.name.removeprefix("digits-"): Run(folder).top1()
                    for folder in sorted((out / "runs").glob("digits-*"))},
@@ -271,6 +284,9 @@ def main():
             lines.append(f"| {row['name']} | {shown(median, 4)} | {shown(worst, 4)} | "
                          + (f"{overhead[0]:.2f} | {overhead[1]:.2f} to {overhead[2]:.2f} |"
                             if overhead else "- | - |"))
+    if summary["marks"]:
+        lines += ["", "layers' times against CUPTI's, worst layer above 0.1 ms: " + ", ".join(
+            f"{name} {shown(percent, 2)} %" for name, percent in summary["marks"].items())]
     summary["goals"] = goals(summary) if has_gpu else []
     missed = [one["what"] for one in summary["goals"] if not one["met"]]
     if summary["goals"]:
@@ -278,7 +294,8 @@ def main():
         lines += [f"  missed: {what}" for what in missed]
     if not has_gpu:
         lines += ["", "no GPU here: owed are conformance on the GPU, losses and digits against the "
-                      "CPU, two ranks through NCCL, speed, account, compute-sanitizer"]
+                      "CPU, two ranks through NCCL, speed, account, layers' times against CUPTI's, "
+                      "compute-sanitizer"]
     text = "\n".join(lines)
     (out / "summary.json").write_text(json.dumps(summary, indent=1))
     head = f"{summary['date'][:10]}, " + (device[0].get("name", "GPU") if device else "no GPU")
