@@ -93,7 +93,7 @@ class InstallTree(unittest.TestCase):
 
     def test_without_a_gpu_what_needs_one_is_skipped_and_says_so(self):
         out = self.folder / "skipped"
-        done = self.script(out, "kernels", "speed")
+        done = self.script(out, "kernels", "graph", "speed")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
         if summary["device"] is None:
