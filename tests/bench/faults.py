@@ -25,9 +25,10 @@ def repeat(name, make, times, folder):
     ended, problems = [], []
     for i in range(times):
         try:
-            with make(folder / f"launcher {name} {i}", row.hosts) as launcher:
-                ended.append(fault_matrix.run_cell(row, launcher, folder / f"{name} {i}"))
-        except fault_matrix.Broken as problem:
+            place = folder / f"{make.__name__} {name} {i}"
+            with make(place / "launcher", row.hosts) as launcher:
+                ended.append(fault_matrix.run_cell(row, launcher, place / "cell"))
+        except (fault_matrix.Broken, RuntimeError) as problem:
             problems.append(str(problem))
     hangs = sum("still there" in problem for problem in problems)
     seconds = sorted(second for second, _ in ended) or [float("nan")]

@@ -110,7 +110,7 @@ BY_SLURM = {"status": ("failed", "running")}
 COMPLETE = {"status": ("complete", "complete"), "settings": {"train.iterations": 1000}, "limit": 60}
 ENDLESS = {"train.iterations": 10**6}
 ROWS = {
-    "throws": Row(fail_inside, (INTERNAL, INTERNAL), (PLACE + r"forward of \w+: .*oneDNN",) * 2,
+    "throws": Row(fail_inside, (INTERNAL, INTERNAL), (PLACE + r"(forward|backward|update) of \w+: .*oneDNN",) * 2,
                   kind="throws"),
     "exits": Row(fail_inside, (5, KILLED),
                  (TOLD.format(0), r"srun: error: n0: task 1: Exited with exit code 5"),
@@ -121,7 +121,7 @@ ROWS = {
                          (TOLD.format(1), r"srun: error: n0: tasks? [\d,-]*: Killed"), **BY_SLURM),
     "stopped": Row(stop, (INTERNAL, INTERNAL), (PLACE + r".*" + UNHEARD,) * 2),
     "stuck": Row(fail_inside, (INTERNAL, INTERNAL),
-                 (r"rank 1 on \S+:? in iteration \d+, forward of \w+: has not gone on for",) * 2,
+                 (r"rank 1 on \S+:? in iteration \d+, (forward|backward|update) of \w+: has not gone on for",) * 2,
                  kind="hangs"),
     "link cut": Row(cut, (LOST_DAEMON, INTERNAL),
                     (TOLD.format(0), r"nothing was heard of rank 2 on n1, rank 3 on n1 \(lost"),

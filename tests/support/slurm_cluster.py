@@ -194,7 +194,8 @@ class SlurmCluster:
 
     def start_now(self, number, seconds=60):
         """A job that went back into the queue, which Slurm holds there for two minutes so that what
-        is left of its first start is gone."""
+        is left of its first start is gone. Its nodes tell the two starts apart by the second, and
+        take one of the same second for the one that they were told to end ("credential revoked")."""
         deadline = time.monotonic() + seconds
         # A step, which serves the job's tasks on a node, has a socket there while it lives.
         while self.job(number).get("JobState") != "PENDING" or \
@@ -202,7 +203,7 @@ class SlurmCluster:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"job {number} is not back in the queue: {self.job(number)}")
             time.sleep(0.2)
-        self.run("scontrol", "update", f"jobid={number}", "StartTime=now")
+        self.run("scontrol", "update", f"jobid={number}", "StartTime=now+2")
 
     def stop(self):
         """Ends the jobs, then the daemons, newest first."""

@@ -137,9 +137,6 @@ class Scripts(SlurmTest):
 
 
 class Requeue(SlurmTest):
-    @unittest.skipUnless(os.environ.get("LAYERLEDGER_TEST_REQUEUE"),
-                         "on nodes of one machine Slurm sometimes ends the second start as it begins;"
-                         " set LAYERLEDGER_TEST_REQUEUE=1 to try")
     def test_preempted_it_saves_goes_back_into_the_queue_and_on_without_a_seam(self):
         iterations = 500
         whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
