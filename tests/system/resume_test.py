@@ -135,7 +135,10 @@ class StoppingOnRequest(ResumeTest):
         job = subprocess.Popen(self.command(2, {"train.iterations": EVER}), text=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(job.kill)
-        time.sleep(1.5)
+        deadline = time.monotonic() + 60
+        while not self.run_file.exists():  # from then on the request is heard
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
         job.send_signal(signal.SIGUSR1)
         messages = job.communicate(timeout=60)[1]
         self.assertEqual(job.returncode, INTERRUPTED, messages)
