@@ -91,8 +91,11 @@ void make_room_for_checkpoints(const Experiment& experiment, const CheckpointFol
     if (folder.files().empty()) {
         return;
     }
-    const bool none_is_whole = experiment.train.resume == "auto" && !folder.newest_whole();
-    LL_VALIDATE(experiment.output.overwrite || none_is_whole, ExitCode::cannot_create,
+    if (experiment.train.resume == "auto" && !folder.newest_whole()) {
+        folder.set_aside_after(-1);
+        return;
+    }
+    LL_VALIDATE(experiment.output.overwrite, ExitCode::cannot_create,
                 text("'", folder.path(),
                      "' holds checkpoints of an earlier run (they are kept) "
                      "use --train.resume auto to go on with it, --output.overwrite true or another "
@@ -200,7 +203,11 @@ std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginnin
     } else {
         writer = std::make_unique<RunWriter>(run_file, description, overwrite);
     }
-    folder.remove_after(beginning.iteration);
+    if (experiment.train.resume == "auto") {
+        folder.set_aside_after(beginning.iteration);  // it goes on from the newest that can be read
+    } else {
+        folder.remove_after(beginning.iteration);
+    }
     return writer;
 }
 

@@ -57,13 +57,19 @@ Repetition parse_row(const std::string& line) {
 
 }  // namespace
 
-std::vector<Repetition> parse_index(const std::string& text) {
+std::vector<Repetition> parse_index(const std::string& path, const std::string& content) {
     std::vector<Repetition> repetitions;
-    std::istringstream lines(text);
+    std::istringstream lines(content);
     std::string line;
     std::getline(lines, line);  // the header
     while (std::getline(lines, line)) {
-        repetitions.push_back(parse_row(line));
+        try {
+            repetitions.push_back(parse_row(line));
+        } catch (const Error& error) {
+            throw Error(ExitCode::bad_data,
+                        text("'", path, "' is no index of repetitions (", error.what(),
+                             ") put it back as it was, or take the folder away"));
+        }
     }
     return repetitions;
 }
@@ -89,7 +95,7 @@ void write_index(const std::string& path, const std::vector<Repetition>& repetit
 }
 
 void mark_repetition_failed(const std::string& path, const Repetition& repetition,
-                            std::size_t number, const Error& error) noexcept {
+                            std::size_t number, const Error& error, int rank) noexcept {
     try {
         Repetition failed = repetition;
         failed.status = "failed";
@@ -105,7 +111,7 @@ void mark_repetition_failed(const std::string& path, const Repetition& repetitio
             changed += line.starts_with(begin) ? row.str() : line + '\n';
         }
         if (!changed.empty()) {
-            OutputFile file(path);
+            OutputFile file(path, text("rank-", rank));
             file.write(changed);
             file.commit();
         }

@@ -26,15 +26,17 @@ struct Repetition {
 /// The rows as text, numbered from 1. The exit code is empty until a repetition has ended.
 [[nodiscard]] std::string index_text(const std::vector<Repetition>& repetitions);
 
-/// What `index_text` wrote. Throws Error{bad_data} where it did not.
-[[nodiscard]] std::vector<Repetition> parse_index(const std::string& text);
+/// What `index_text` wrote into the file. Throws Error{bad_data} where it did not.
+[[nodiscard]] std::vector<Repetition> parse_index(const std::string& path,
+                                                  const std::string& content);
 
 /// Replaces the index at once. Throws Error{cannot_create} or Error{data_lost}.
 void write_index(const std::string& path, const std::vector<Repetition>& repetitions);
 
 /// For a rank that did not write the index, when the job is about to end: says "failed" of the
-/// repetition, counted from 0, that the index calls running. Never throws.
+/// repetition, counted from 0, that the index calls running. Several ranks may do so at once. Never
+/// throws.
 void mark_repetition_failed(const std::string& path, const Repetition& repetition,
-                            std::size_t number, const Error& error) noexcept;
+                            std::size_t number, const Error& error, int rank) noexcept;
 
 }  // namespace layerledger

@@ -131,7 +131,7 @@ void Repetitions::begin_index() {
 
 void Repetitions::go_on_with(const std::string& earlier) {
     is_new_ = false;
-    std::vector<Repetition> known = parse_index(earlier);
+    std::vector<Repetition> known = parse_index(index_, earlier);
     const bool is_the_same =
         std::ranges::equal(known, repetitions_, {}, &Repetition::seed, &Repetition::seed);
     LL_VALIDATE(is_the_same, ExitCode::cannot_create,
@@ -246,10 +246,11 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) 
         code = error.code();
         repetition.reason = one_line(error.what());
     } catch (const Error& error) {
-        mark_repetition_failed(index_, repetition, number, error);
+        mark_repetition_failed(index_, repetition, number, error, world_.rank());
         throw;
     } catch (const std::exception& error) {
-        mark_repetition_failed(index_, repetition, number, {ExitCode::internal, error.what()});
+        mark_repetition_failed(index_, repetition, number, {ExitCode::internal, error.what()},
+                               world_.rank());
         throw;
     }
     repetition.seconds =

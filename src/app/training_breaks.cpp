@@ -92,11 +92,19 @@ bool TrainingBreaks::take(std::int64_t iterations_done) {
         parts_.clocks.read(iterations_done);
     }
     parts_.recorder.flush();
+    std::exception_ptr failure;
     if (is_validation_due(iterations_done)) {
-        try_to_validate();
+        try {
+            try_to_validate();
+        } catch (const AgreedError&) {
+            failure = std::current_exception();
+        }
     }
     if (is_stopped_ || is_checkpoint_due(iterations_done)) {
-        save_checkpoint();
+        save_checkpoint();  // also where training ends here: nothing is wrong with what it learnt
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
     }
     return !is_stopped_;
 }

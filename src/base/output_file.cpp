@@ -32,7 +32,11 @@ void make_folder(const std::string& folder) {
                      ") choose another one"));
 }
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)), part_(path_ + ".part") {
+OutputFile::OutputFile(std::string path) : OutputFile(std::move(path), {}) {}
+
+OutputFile::OutputFile(std::string path, std::string_view writer)
+    : path_(std::move(path)),
+      part_(writer.empty() ? path_ + ".part" : text(path_, ".", writer, ".part")) {
     std::error_code failure;
     LL_VALIDATE(!std::filesystem::is_directory(path_, failure), ExitCode::cannot_create,
                 text("cannot write '", path_, "' (it is a folder) choose another name"));

@@ -98,7 +98,13 @@ Remote parse_remote(const std::string& remote) {
 }
 
 std::string filter_rules(const std::string& prefix, const std::vector<std::string>& classes) {
+    // What else lies at the top of the root is its owner's: only the lists by the names that
+    // training knows go where the remote has them no more.
     std::string rules;
+    for (const char* list : {"LOC_val_solution.csv", "val_labels.txt", "val.txt"}) {
+        rules += text("R /", list, "\n");
+    }
+    rules += "P /*.txt\nP /*.csv\n";
     const auto take = [&rules](const auto&... parts) { rules += text("+ /", parts..., "\n"); };
     for (std::size_t slash = prefix.find('/'); slash != std::string::npos;
          slash = prefix.find('/', slash + 1)) {

@@ -80,12 +80,14 @@ void Stage::own_root() {
         return;
     }
     for (const std::string_view prefix : prefixes) {
-        const fs::path train = root / prefix / "train";
-        LL_VALIDATE(!fs::exists(train, failure), ExitCode::cannot_create,
-                    text("'", train.native(),
-                         "' is there already (staging did not make it and "
-                         "would change it) choose an empty data.root, or unset data.remote to "
-                         "train on what is there"));
+        for (const char* part : {"train", "val"}) {
+            const fs::path own = root / prefix / part;
+            LL_VALIDATE(!fs::exists(own, failure), ExitCode::cannot_create,
+                        text("'", own.native(),
+                             "' is there already (staging did not make it and "
+                             "would change it) choose an empty data.root, or unset data.remote to "
+                             "train on what is there"));
+        }
     }
 }
 

@@ -118,6 +118,20 @@ void CheckpointFolder::remove_after(std::int64_t iteration) const {
     }
 }
 
+void CheckpointFolder::set_aside_after(std::int64_t iteration) const {
+    for (const std::string& path : files()) {
+        if (iteration_of(path) <= iteration) {
+            continue;
+        }
+        const std::string aside = path + ".unreadable";
+        std::error_code failure;
+        fs::rename(path, aside, failure);
+        LL_VALIDATE(!failure, ExitCode::cannot_create,
+                    text("cannot rename '", path, "' (", failure.message(), ") move it away"));
+        log::warning(text("'", path, "' is kept as '", aside, "'"));
+    }
+}
+
 bool CheckpointFolder::holds(const std::string& path) const {
     std::error_code failure;
     return fs::equivalent(fs::absolute(path).parent_path(), folder_, failure) && !failure;

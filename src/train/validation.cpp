@@ -1,6 +1,7 @@
 #include "layerledger/train/validation.hpp"
 
 #include <chrono>
+#include <exception>
 #include <vector>
 
 #include "layerledger/base/contract.hpp"
@@ -45,7 +46,8 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
     const auto begun = std::chrono::steady_clock::now();
     const SharedStatistics shared(ops, world);
     BatchMetrics sum;
-    world.agree([&] {
+    std::exception_ptr failure;
+    try {
         for (std::int64_t i = 0; i < source.batches(); ++i) {
             ops.load(source.next());
             for (const Layer& layer : network.layers()) {
@@ -59,6 +61,16 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
             sum.top1 += batch.top1;
             sum.topk += batch.topk;
             sum.images += batch.images;
+        }
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+    }
+    // A rank that fails at its first image waits for the others' whole pass, which takes longer
+    // than an iteration.
+    world.barrier(setup_deadline, "the validation of the other ranks");
+    world.agree([&] {
+        if (failure) {
+            std::rethrow_exception(failure);
         }
     });
     const std::int64_t images = world.all_reduce_sum(sum.images);

@@ -100,6 +100,25 @@ protected:
     bool is_skipped_ = false;
 };
 
+TEST_F(StagingTest, LeavesTheOwnersFilesAlone) {
+    write(root() / "notes.txt", "mine");
+    write(root() / "results.csv", "mine");
+    write(root() / "val_labels.txt", "an earlier set's");
+    stage_it();
+    write(remote() / "train/cat/3.jpg", "new");
+    fs::remove(remote() / "names.txt");
+    stage_it();
+    EXPECT_THAT(files(), ElementsAre("names.txt", "notes.txt", "results.csv", "train/cat/1.jpg",
+                                     "train/cat/2.jpg", "train/cat/3.jpg", "train/dog/1.jpg",
+                                     "val/cat/1.jpg", "val/flat.jpg"));
+}
+
+TEST_F(StagingTest, RefusesAValFolderThatItDidNotMake) {
+    write(root() / "val/mine.jpg", "mine");
+    EXPECT_EQ(code_of([&] { stage_it(); }), ExitCode::cannot_create);
+    EXPECT_TRUE(fs::exists(root() / "val/mine.jpg"));
+}
+
 TEST_F(StagingTest, BringsTheChosenClassesOnly) {
     const StagedSet set = stage_it();
     EXPECT_THAT(set.classes, ElementsAre("cat", "dog"));

@@ -137,8 +137,13 @@ TEST(CheckpointFolder, GoesBackToTheNewestWholeOne) {
     const CheckpointFolder folder(place.path("c"), 5);
     folder.save(sample(1));
     folder.save(sample(2));
-    std::filesystem::resize_file(folder.save(sample(3)), 600);
+    const std::string broken = folder.save(sample(3));
+    std::filesystem::resize_file(broken, 600);
     EXPECT_EQ(folder.newest_whole()->checkpoint.iteration, 2);
+    folder.set_aside_after(2);
+    EXPECT_EQ(folder.files().size(), 2U);
+    EXPECT_FALSE(std::filesystem::exists(broken));
+    EXPECT_EQ(std::filesystem::file_size(broken + ".unreadable"), 600U);
 }
 
 TEST(CheckpointFolder, TakesAwayHalvesAndRefusesWhatIsNoFolder) {

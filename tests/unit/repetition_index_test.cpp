@@ -4,6 +4,9 @@
 
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "support/temporary_folder.hpp"
 
@@ -51,9 +54,15 @@ TEST(RepetitionIndex, ReadsBack) {
     failed.code = ExitCode::bad_data;
     failed.reason = "\"a, b\" (\"\", c) \"";
     const std::string text = index_text({complete, failed, {1, "repetition-03"}});
-    EXPECT_EQ(index_text(parse_index(text)), text);
-    EXPECT_THROW((void)parse_index(header + "1,7,repetition-01\n"), Error);
-    EXPECT_THROW((void)parse_index(header + "1,7,repetition-01,failed,70,x,,,,\n"), Error);
+    EXPECT_EQ(index_text(parse_index("index.csv", text)), text);
+    for (const char* row : {"1,7,repetition-01\n", "1,7,repetition-01,failed,70,x,,,,\n"}) {
+        try {
+            (void)parse_index("index.csv", header + row);
+            FAIL() << row;
+        } catch (const Error& error) {
+            EXPECT_NE(std::string(error.what()).find("'index.csv'"), std::string::npos);
+        }
+    }
 }
 
 TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
@@ -62,7 +71,7 @@ TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
     std::vector<Repetition> all{{7, "repetition-01"}, {8, "repetition-02"}};
     all[0].status = "running";
     write_index(path, all);
-    mark_repetition_failed(path, all[0], 0, {ExitCode::internal, "lost\nnode"});
+    mark_repetition_failed(path, all[0], 0, {ExitCode::internal, "lost\nnode"}, 1);
     EXPECT_EQ(content(path), header +
                                  "1,7,repetition-01,failed,70,,,,,lost node\n"
                                  "2,8,repetition-02,waiting,,,,,,\n");
@@ -71,8 +80,33 @@ TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
 TEST(RepetitionIndex, MarkingDoesNotMakeAnIndex) {
     const TemporaryFolder folder;
     mark_repetition_failed(folder.path("index.csv"), {7, "repetition-01"}, 0,
-                           {ExitCode::internal, "lost"});
+                           {ExitCode::internal, "lost"}, 1);
     EXPECT_EQ(content(folder.path("index.csv")), "");
+}
+
+TEST(RepetitionIndex, IsWholeWhereSeveralRanksMarkAtOnce) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("index.csv");
+    std::vector<Repetition> all{{7, "repetition-01"}, {8, "repetition-02"}};
+    all[0].status = "running";
+    write_index(path, all);
+    std::vector<std::thread> ranks;
+    for (int rank = 1; rank <= 4; ++rank) {
+        ranks.emplace_back([&, rank] {
+            const std::string reason(static_cast<std::size_t>(rank) * 1000, 'x');
+            for (int i = 0; i < 20; ++i) {
+                mark_repetition_failed(path, all[0], 0, {ExitCode::internal, reason}, rank);
+            }
+        });
+    }
+    for (std::thread& rank : ranks) {
+        rank.join();
+    }
+    const std::vector<Repetition> marked = parse_index(path, content(path));
+    ASSERT_EQ(marked.size(), 2U);
+    EXPECT_EQ(marked[0].status, "failed");
+    EXPECT_EQ(marked[0].reason.size() % 1000, 0U);
+    EXPECT_EQ(marked[1].status, "waiting");
 }
 
 }  // namespace

@@ -15,6 +15,9 @@ class OutputFile {
 public:
     /// Throws Error{cannot_create} where no file can be made there.
     explicit OutputFile(std::string path);
+    /// For one of several processes that may replace the same file at once: each has another
+    /// `writer`, and the file is whole, by the one that came last.
+    OutputFile(std::string path, std::string_view writer);
     /// Takes away what was written unless `commit` was called.
     ~OutputFile();
     OutputFile(const OutputFile&) = delete;

@@ -74,6 +74,10 @@ public:
     /// Removes those of later iterations: what comes now takes their place.
     void remove_after(std::int64_t iteration) const;
 
+    /// Renames those of later iterations, which could not be read: another program or another day
+    /// may read them. Throws Error{cannot_create} where one stays.
+    void set_aside_after(std::int64_t iteration) const;
+
     /// Whether `path` lies in this folder.
     [[nodiscard]] bool holds(const std::string& path) const;
     [[nodiscard]] const std::string& path() const noexcept { return folder_; }
