@@ -2,73 +2,18 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
-#include <thread>
 
+#include "communicator_handle.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
-#include "layerledger/base/text.hpp"
-#include "layerledger/base/waited.hpp"
 #include "mpi_check.hpp"
+#include "request_wait.hpp"
 
 namespace layerledger {
 namespace {
 
 // MPI counts are int; larger messages go in pieces of this many bytes or elements.
 constexpr std::size_t piece = std::size_t{1} << 30;
-
-using namespace std::chrono_literals;
-
-/// How long a wait is polled without naps. Ranks that have met answer within the longer one, and a
-/// nap between the steps of a message would cost more than the message.
-constexpr std::chrono::nanoseconds spin{20us};
-constexpr std::chrono::nanoseconds spin_after_meeting{1ms};
-
-/// Polls until a request is done, with naps between once that takes long. Throws Error{internal}
-/// after `deadline`: then MPI may still write into what the request works on.
-void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
-              std::chrono::nanoseconds spinning = spin) {
-    Waited since_beginning;
-    for (;;) {
-        int done = 0;
-        LL_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-        if (done != 0) {
-            return;
-        }
-        const std::chrono::nanoseconds waited = since_beginning.look();
-        if (waited > deadline) {
-            throw DeadlineError(
-                ExitCode::internal,
-                text("waited ", duration_text(std::chrono::duration<double>(waited).count()),
-                     " for ", what,
-                     " (a rank hangs or its node is cut off) look at the log of the "
-                     "rank that is missing"));
-        }
-        // Short waits are polled; longer ones give the core to whoever computes, and wake up
-        // within a twentieth of the time already waited.
-        if (waited < spinning) {
-            std::this_thread::yield();
-        } else {
-            std::this_thread::sleep_for(
-                std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us));
-        }
-    }
-}
-
-/// Waits for a request that works on `memory`, which is left to MPI if that fails.
-template <class Memory>
-void wait_for(MPI_Request& request, std::unique_ptr<Memory>& memory,
-              std::chrono::nanoseconds deadline, const std::string& what,
-              std::chrono::nanoseconds spinning = spin) {
-    try {
-        wait_for(request, deadline, what, spinning);
-    } catch (...) {
-        static_cast<void>(memory.release());
-        throw;
-    }
-}
-
-constexpr const char* the_others = "the other ranks";
 
 template <class T>
 T all_reduce_one(MPI_Comm comm, T value, MPI_Datatype type, MPI_Op operation,
@@ -93,22 +38,6 @@ MPI_Comm duplicate_of(MPI_Comm comm, std::chrono::nanoseconds deadline) {
 }
 
 }  // namespace
-
-struct Communicator::Handle {
-    explicit Handle(MPI_Comm owned) : comm(owned) {
-        MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
-    }
-    Handle(const Handle&) = delete;
-    Handle& operator=(const Handle&) = delete;
-    ~Handle() {
-        int finalized = 0;
-        MPI_Finalized(&finalized);
-        if (finalized == 0 && MPI_Comm_free(&comm) != MPI_SUCCESS) {
-            log::error("MPI_Comm_free failed");
-        }
-    }
-    MPI_Comm comm;
-};
 
 Communicator::Communicator() = default;
 Communicator::Communicator(Communicator&&) noexcept = default;
@@ -301,193 +230,6 @@ std::vector<std::uint64_t> Communicator::gather(std::uint64_t value) const {
         std::memcpy(values.data(), all.data(), all.size());
     }
     return values;
-}
-
-bool Communicator::is_same_on_all_ranks(std::uint64_t digest) const {
-    const auto value = static_cast<std::int64_t>(digest);
-    return all_reduce_min(value) == all_reduce_max(value);
-}
-
-void Communicator::agree(const std::function<void()>& step) const {
-    std::optional<Error> failure;
-    try {
-        step();
-    } catch (const Error& error) {
-        failure = error;
-    } catch (const std::exception& error) {
-        failure.emplace(ExitCode::internal, error.what());
-    }
-    const std::int64_t nobody = std::numeric_limits<std::int64_t>::max();
-    const std::int64_t first = all_reduce_min(failure ? rank_ : nobody);
-    if (first == nobody) {
-        return;
-    }
-    const bool is_first = failure && first == rank_;
-    const std::int64_t code =
-        all_reduce_max(is_first ? static_cast<std::int64_t>(failure->code()) : 0);
-    const std::vector<std::string> whats = gather(is_first ? failure->what() : std::string());
-    if (is_first) {
-        throw AgreedError(*failure, /*met_here=*/true);
-    }
-    const std::string reason =
-        is_root() ? text("rank ", first, ": ", whats[static_cast<std::size_t>(first)])
-                  : text("rank ", first, " failed");
-    throw AgreedError(Error(static_cast<ExitCode>(code), reason), /*met_here=*/false);
-}
-
-void Communicator::agree_on_root(const std::function<void()>& step) const {
-    agree([&] {
-        if (is_root()) {
-            step();
-        }
-    });
-}
-
-bool Communicator::take_last_word() const {
-    constexpr int tag = 72;
-    constexpr int probes = 10;  // one alone may just fetch the message that the next one finds
-    for (int probe = 0; handle_ && probe < probes; ++probe) {
-        int is_taken = 0;
-        LL_MPI(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_->comm, &is_taken, MPI_STATUS_IGNORE));
-        if (is_taken != 0) {
-            return false;
-        }
-        std::this_thread::sleep_for(1ms);
-    }
-    for (int peer = 0; peer < size_; ++peer) {
-        if (peer != rank_) {
-            MPI_Request request = MPI_REQUEST_NULL;
-            LL_MPI(MPI_Isend(nullptr, 0, MPI_BYTE, peer, tag, handle_->comm, &request));
-            LL_MPI(MPI_Request_free(&request));
-        }
-    }
-    return true;
-}
-
-std::vector<std::optional<std::string>> Communicator::call_roll(
-    const std::string& word, std::chrono::nanoseconds patience) const {
-    constexpr int tag = 73;
-    constexpr int listeners = 4;  // some of them may be lost themselves
-    if (!handle_) {
-        return {};
-    }
-    auto sent = std::make_unique<std::string>(word);
-    for (int peer = 0; peer < std::min(size_, listeners); ++peer) {
-        if (peer != rank_) {
-            MPI_Request request = MPI_REQUEST_NULL;
-            LL_MPI(MPI_Isend(sent->data(), static_cast<int>(sent->size()), MPI_BYTE, peer, tag,
-                             handle_->comm, &request));
-            LL_MPI(MPI_Request_free(&request));
-        }
-    }
-    static_cast<void>(sent.release());  // nobody is told when it has left; the job is about to end
-    std::vector<std::optional<std::string>> words;
-    if (rank_ < listeners) {
-        words.resize(static_cast<std::size_t>(size_));
-        words[static_cast<std::size_t>(rank_)] = word;
-    }
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (std::chrono::steady_clock::now() < end) {
-        int is_here = 0;
-        MPI_Status from{};
-        LL_MPI(MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_->comm, &is_here, &from));
-        if (is_here == 0) {
-            std::this_thread::sleep_for(5ms);
-            continue;
-        }
-        int length = 0;
-        LL_MPI(MPI_Get_count(&from, MPI_BYTE, &length));
-        auto heard = std::make_unique<std::string>(static_cast<std::size_t>(length), ' ');
-        MPI_Request request = MPI_REQUEST_NULL;
-        LL_MPI(MPI_Irecv(heard->data(), length, MPI_BYTE, from.MPI_SOURCE, tag, handle_->comm,
-                         &request));
-        wait_for(request, heard, patience, "a word that has come");
-        words[static_cast<std::size_t>(from.MPI_SOURCE)] = std::move(*heard);
-    }
-    return words;
-}
-
-namespace {
-
-constexpr int clock_tag = 71;
-/// Exchanges with one parent: enough that some meet no other work, and more where none did.
-constexpr int least_exchanges = 16;
-constexpr int most_exchanges = 128;
-constexpr std::int64_t good_bound_ns = 4'000;
-constexpr std::chrono::milliseconds exchange_patience{100};
-/// More than two clocks that are held to the time of day drift apart.
-constexpr double largest_drift = 500e-6;
-
-/// Rank 0's time now as a parent knows it, and by how much that may be wrong.
-struct ToldTime {
-    std::int64_t root_ns = 0;
-    std::int64_t bound_ns = 0;
-};
-
-void send_to(MPI_Comm comm, int peer, const ToldTime& value, std::chrono::nanoseconds deadline) {
-    auto sent = std::make_unique<ToldTime>(value);
-    MPI_Request request = MPI_REQUEST_NULL;
-    LL_MPI(MPI_Isend(sent.get(), sizeof(ToldTime), MPI_BYTE, peer, clock_tag, comm, &request));
-    wait_for(request, sent, deadline, text("rank ", peer), spin_after_meeting);
-}
-
-ToldTime receive_from(MPI_Comm comm, int peer, std::chrono::nanoseconds deadline) {
-    auto received = std::make_unique<ToldTime>();
-    MPI_Request request = MPI_REQUEST_NULL;
-    LL_MPI(MPI_Irecv(received.get(), sizeof(ToldTime), MPI_BYTE, peer, clock_tag, comm, &request));
-    wait_for(request, received, deadline, text("rank ", peer), spin_after_meeting);
-    return *received;
-}
-
-/// What a child sends: `root_ns` is not 0 where it asks once more.
-constexpr ToldTime question{1, 0};
-constexpr ToldTime no_more{0, 0};
-
-}  // namespace
-
-ClockReading Communicator::ask_for_time(int parent, const ClockFunction& clock) const {
-    std::optional<ClockReading> best;
-    const auto begun = std::chrono::steady_clock::now();
-    const auto is_enough = [&](int exchanges) {
-        return exchanges >= most_exchanges ||
-               (exchanges >= least_exchanges &&
-                (best->bound_ns <= good_bound_ns ||
-                 std::chrono::steady_clock::now() - begun > exchange_patience));
-    };
-    for (int exchange = 0; exchange == 0 || !is_enough(exchange); ++exchange) {
-        const std::int64_t sent_ns = clock();
-        send_to(handle_->comm, parent, question, deadline_);
-        const ToldTime told = receive_from(handle_->comm, parent, deadline_);
-        const std::int64_t round_trip_ns = clock() - sent_ns;
-        const std::int64_t bound_ns = (round_trip_ns + 1) / 2 + told.bound_ns;
-        if (!best || bound_ns < best->bound_ns) {
-            best = {told.root_ns, sent_ns + round_trip_ns / 2 - told.root_ns, bound_ns};
-        }
-    }
-    send_to(handle_->comm, parent, no_more, deadline_);
-    return *best;
-}
-
-void Communicator::tell_time(int child, const ClockReading& own, const ClockFunction& clock) const {
-    while (receive_from(handle_->comm, child, deadline_).root_ns != no_more.root_ns) {
-        const std::int64_t root_ns = clock() - own.offset_ns;
-        const auto age_ns = static_cast<double>(root_ns - own.time_ns);
-        const auto drifted_ns =
-            rank_ == 0 ? 0 : static_cast<std::int64_t>(largest_drift * std::abs(age_ns));
-        send_to(handle_->comm, child, {root_ns, own.bound_ns + drifted_ns}, deadline_);
-    }
-}
-
-ClockReading Communicator::read_clock(const ClockFunction& clock) const {
-    ClockReading own{clock(), 0, 0};
-    for (int known = 1; known < size_; known *= 2) {  // ranks below that know the time
-        if (rank_ < known && rank_ + known < size_) {
-            tell_time(rank_ + known, own, clock);
-        } else if (rank_ >= known && rank_ < 2 * known) {
-            own = ask_for_time(clock_parent(rank_), clock);
-        }
-    }
-    return own;
 }
 
 }  // namespace layerledger

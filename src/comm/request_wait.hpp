@@ -1,0 +1,37 @@
+// Waiting for a request of MPI, with a deadline.
+#pragma once
+
+#include <mpi.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace layerledger {
+
+/// How long a wait is polled without naps. Ranks that have met answer within the longer one, and a
+/// nap between the steps of a message would cost more than the message.
+inline constexpr std::chrono::nanoseconds spin{std::chrono::microseconds(20)};
+inline constexpr std::chrono::nanoseconds spin_after_meeting{std::chrono::milliseconds(1)};
+
+inline constexpr const char* the_others = "the other ranks";
+
+/// Polls until a request is done, with naps between once that takes long. Throws Error{internal}
+/// after `deadline`: then MPI may still write into what the request works on.
+void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
+              std::chrono::nanoseconds spinning = spin);
+
+/// Waits for a request that works on `memory`, which is left to MPI if that fails.
+template <class Memory>
+void wait_for(MPI_Request& request, std::unique_ptr<Memory>& memory,
+              std::chrono::nanoseconds deadline, const std::string& what,
+              std::chrono::nanoseconds spinning = spin) {
+    try {
+        wait_for(request, deadline, what, spinning);
+    } catch (...) {
+        static_cast<void>(memory.release());
+        throw;
+    }
+}
+
+}  // namespace layerledger
