@@ -7,6 +7,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/network/costs.hpp"
+#include "memory_check.hpp"
 #include "provenance.hpp"
 #include "run_setup.hpp"
 
@@ -150,7 +151,8 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
     run.buckets = describe_buckets(network, trainer.buckets());
     run.ranks = describe_ranks(
         world, rank, backend.info(), clock,
-        needed_bytes(experiment, network, backend, options.compile.batch, validates));
+        estimated_bytes(memory_need(experiment, options.compile, network, backend, validates),
+                        backend.info()));
 
     const Shape image = network.input();
     run.network = {{"name", network.name()},

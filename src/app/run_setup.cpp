@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <string_view>
 
 #include "layerledger/backend/cpu.hpp"
@@ -61,6 +60,8 @@ Shard shard_of(const Communicator& world) {
     return {world.rank(), world.size()};
 }
 
+}  // namespace
+
 CompileOptions compile_options(const Experiment& experiment, std::int64_t classes, int rank) {
     CompileOptions options;
     options.batch = experiment.train.batch_size;
@@ -70,7 +71,9 @@ CompileOptions compile_options(const Experiment& experiment, std::int64_t classe
     return options;
 }
 
-}  // namespace
+std::size_t optimizer_states(const Experiment& experiment) {
+    return state_count(optimizer_of(experiment.train.optimizer));
+}
 
 ImageIndex find_images(const Communicator& world, const RankMap& rank,
                        const DataSettings& settings) {
@@ -149,13 +152,21 @@ void require_available(const Experiment& experiment, BackendChoice device) {
 
 std::unique_ptr<Backend> choose_backend(const Experiment& experiment, BackendChoice device,
                                         const RankMap& rank, const Communicator& world) {
+    std::unique_ptr<Backend> backend;
     if (device == BackendChoice::cuda) {
-        return cuda::make_backend({.allow_shared_gpu = experiment.device.allow_shared_gpu,
-                                   .deterministic = experiment.train.deterministic,
-                                   .world = &world},
-                                  rank);
+        const int sharers = cuda::count_sharers(world, rank, experiment.device.allow_shared_gpu);
+        world.agree([&] {
+            backend = cuda::make_backend({.sharers = sharers,
+                                          .deterministic = experiment.train.deterministic,
+                                          .world = &world},
+                                         rank);
+        });
+        return backend;
     }
-    return cpu::make_backend({.threads = static_cast<int>(experiment.device.threads)}, rank);
+    world.agree([&] {
+        backend = cpu::make_backend({.threads = static_cast<int>(experiment.device.threads)}, rank);
+    });
+    return backend;
 }
 
 std::unique_ptr<Collective> choose_collective(const Experiment& experiment, Backend& backend,
@@ -224,52 +235,6 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
     options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
     options.compile = compile_options(experiment, network.classes(), world.rank());
     return options;
-}
-
-double needed_bytes(const Experiment& experiment, const Network& network, const Backend& backend,
-                    std::int64_t batch, bool validates) {
-    CompileOptions compile = compile_options(experiment, network.classes(), 0);
-    compile.batch = batch;
-    const std::size_t states = state_count(optimizer_of(experiment.train.optimizer));
-    const double parameters = static_cast<double>(network.parameter_elements()) * sizeof(float);
-    const double arenas = static_cast<double>(2 + states) * parameters;
-    // On rank 0 parameters and states, and one of them in the layout of the device; where a run
-    // goes on every rank has as much.
-    const bool has_checkpoints =
-        experiment.train.checkpoint_every > 0 || experiment.train.resume != "none";
-    const double checkpoint = has_checkpoints ? static_cast<double>(2 + states) * parameters : 0.0;
-    const auto host_batches =
-        static_cast<double>((validates ? 2 : 1) * (experiment.data.prefetch + 1));
-    const double input = host_batches * static_cast<double>(batch) *
-                         static_cast<double>(network.input().elements()) * sizeof(float);
-    return static_cast<double>(backend.estimate_bytes(network, compile)) + arenas + checkpoint +
-           input;
-}
-
-void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
-                    bool validates) {
-    const auto available = static_cast<double>(backend.info().memory_bytes);
-    const auto fits = [&](std::int64_t batch) {
-        return needed_bytes(experiment, network, backend, batch, validates) <= available;
-    };
-    const std::int64_t wanted = experiment.train.batch_size;
-    if (fits(wanted)) {
-        return;
-    }
-    std::int64_t largest = 0;
-    auto step = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(wanted)));
-    for (; step > 0; step /= 2) {
-        if (fits(largest + step)) {
-            largest += step;
-        }
-    }
-    throw Error(
-        ExitCode::configuration,
-        text(experiment.blame("train.batch_size"), " is ", wanted, ", which needs about ",
-             bytes_text(needed_bytes(experiment, network, backend, wanted, validates)),
-             " per rank (", bytes_text(available), " are there) ",
-             largest > 0 ? text("the largest batch that fits is ", largest)
-                         : std::string("use a smaller network or fewer ranks on this node")));
 }
 
 }  // namespace layerledger

@@ -31,7 +31,8 @@ namespace layerledger {
 /// Refuses what this build or this machine does not have.
 void require_available(const Experiment& experiment, BackendChoice device);
 
-/// The one place that names concrete backends. `world` outlives the backend.
+/// The one place that names concrete backends. `world` outlives the backend. Collective; throws
+/// AgreedError.
 [[nodiscard]] std::unique_ptr<Backend> choose_backend(const Experiment& experiment,
                                                       BackendChoice device, const RankMap& rank,
                                                       const Communicator& world);
@@ -50,15 +51,10 @@ void require_available(const Experiment& experiment, BackendChoice device);
                                              std::int64_t iterations_per_epoch,
                                              const Communicator& world);
 
-/// Bytes that one rank should need at a batch size: compiled network, arenas of parameters,
-/// gradients and optimizer states, a checkpoint where the settings want some, and host batches,
-/// with those of validation where the run `validates`.
-[[nodiscard]] double needed_bytes(const Experiment& experiment, const Network& network,
-                                  const Backend& backend, std::int64_t batch, bool validates);
-
-/// Refuses a batch whose estimated memory exceeds what the rank may use, naming the largest batch
-/// that fits.
-void require_memory(const Experiment& experiment, const Network& network, const Backend& backend,
-                    bool validates);
+/// How the network is made ready on a rank.
+[[nodiscard]] CompileOptions compile_options(const Experiment& experiment, std::int64_t classes,
+                                             int rank);
+/// State vectors that the optimizer keeps for each parameter.
+[[nodiscard]] std::size_t optimizer_states(const Experiment& experiment);
 
 }  // namespace layerledger

@@ -4,6 +4,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/data/image_check.hpp"
+#include "memory_check.hpp"
 #include "run_paths.hpp"
 #include "run_setup.hpp"
 #include "stage_data.hpp"
@@ -44,8 +45,12 @@ TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool
             require_readable_validation(job.images, {world.rank(), world.size()});
         }
         job.network = choose_network(job.experiment, job.images);
-        job.backend = choose_backend(job.experiment, device, job.rank, world);
-        require_memory(job.experiment, *job.network, *job.backend, validates(job));
+    });
+    job.backend = choose_backend(job.experiment, device, job.rank, world);
+    require_memory(world, job.rank, job.experiment,
+                   compile_options(job.experiment, job.network->classes(), world.rank()),
+                   *job.network, *job.backend, validates(job));
+    world.agree([&] {
         job.source = choose_source(job.experiment, job.images, *job.network, world);
         job.options = trainer_options(job.experiment, *job.network,
                                       job.source->iterations_per_epoch(), world);

@@ -120,7 +120,9 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
                     "there are no validation images (random images have none, a folder has them in "
                     "val/) set data.source and data.root");
         network = choose_network(*experiment, images);
-        backend = choose_backend(*experiment, device, rank, world);
+    });
+    backend = choose_backend(*experiment, device, rank, world);
+    world.agree([&] {
         if (checkpoint) {
             const std::vector<Fact> identity =
                 training_identity(*experiment, *network, images, world.size(), backend->info());

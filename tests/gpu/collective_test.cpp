@@ -33,7 +33,7 @@ protected:
             GTEST_SKIP() << why;
         }
         rank_ = map_rank(world_);
-        backend_ = cuda::make_backend({.allow_shared_gpu = true}, rank_);
+        backend_ = cuda::make_backend({.sharers = cuda::count_sharers(world_, rank_, true)}, rank_);
     }
 
     std::unique_ptr<Collective> make(std::chrono::nanoseconds deadline = 60s) {

@@ -22,16 +22,21 @@ namespace layerledger::cuda {
 /// Names and versions of the libraries behind this backend; empty in a build without them.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> library_versions();
 
+/// How many ranks, this one included, compute on the GPU that this rank takes: the one whose number
+/// among those that this process sees is its local rank's. Collective. Throws
+/// AgreedError{unavailable} where there is none, or it is more than one and `may_share` is not set.
+[[nodiscard]] int count_sharers(const Communicator& world, const RankMap& rank, bool may_share);
+
 struct BackendOptions {
-    bool allow_shared_gpu = false;  ///< more ranks on a node than it has GPUs
-    bool deterministic = false;     ///< only algorithms that repeat their results bit for bit
-    /// Whose rank 0 chooses the algorithms, for all to use the same; outlives the backend. Null:
+    int sharers = 1;             ///< ranks that compute on this GPU
+    bool deterministic = false;  ///< only algorithms that repeat their results bit for bit
+    /// Whose rank 0 chooses the algorithms, for all to use the same: `compile` is collective then.
+    /// Outlives the backend. Null:
     /// this rank is alone.
     const Communicator* world = nullptr;
 };
 
-/// Takes the GPU whose number among those that this process sees is the rank's local one.
-/// Throws Error{unavailable} where there is none for it.
+/// On the rank's GPU (see `count_sharers`). Throws Error{unavailable} where there is none.
 [[nodiscard]] std::unique_ptr<Backend> make_backend(const BackendOptions& options,
                                                     const RankMap& rank);
 

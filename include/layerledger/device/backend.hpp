@@ -30,6 +30,7 @@ struct DeviceInfo {
     std::string uuid;              ///< empty on CPUs
     int threads = 1;               ///< host threads that compute
     std::size_t memory_bytes = 0;  ///< what this rank may use
+    bool has_own_memory = false;   ///< else the device computes in the host's
 };
 
 /// `size` floats in the device's memory. Only the backend that owns them may look inside.

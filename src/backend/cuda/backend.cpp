@@ -5,7 +5,7 @@
 #include "compiled_network.hpp"
 #include "cupti_watch.hpp"
 #include "layerledger/base/contract.hpp"
-#include "layerledger/base/text.hpp"
+#include "precision_support.hpp"
 
 namespace layerledger::cuda {
 namespace {
@@ -39,7 +39,7 @@ private:
 }  // namespace
 
 CudaBackend::CudaBackend(const BackendOptions& options, const RankMap& rank)
-    : gpu_(options, rank), digest_(sizeof(unsigned long long)) {}
+    : gpu_(options, rank), algorithms_(gpu_), digest_(sizeof(unsigned long long)) {}
 
 std::unique_ptr<Buffer> CudaBackend::allocate(std::size_t floats) {
     return std::make_unique<GpuBuffer>(gpu_, floats);
@@ -52,13 +52,24 @@ std::size_t CudaBackend::estimate_bytes(const Network& network,
 
 std::unique_ptr<LayerOps> CudaBackend::compile(const Network& network,
                                                const CompileOptions& options, Recorder& recorder) {
-    constexpr int ampere = 8;
-    LL_VALIDATE(options.precision == Precision::fp32 || gpu_.major() >= ampere,
-                ExitCode::unavailable,
-                text("precision ", options.precision == Precision::tf32 ? "tf32" : "bf16",
-                     " is not supported by ", gpu_.info().name,
-                     " (it came with compute capability 8.0) use train.precision=fp32"));
-    return std::make_unique<CompiledNetwork>(gpu_, network, options, recorder);
+    const auto require = [&] {
+        require_precision(options.precision, gpu_.info().name, gpu_.major(), gpu_.minor());
+    };
+    const auto compiled = [&] {
+        return std::make_unique<CompiledNetwork>(gpu_, algorithms_, network, options, recorder);
+    };
+    const Communicator* world = gpu_.world();
+    if (world == nullptr || world->size() == 1) {
+        require();
+        return compiled();
+    }
+    // Rank 0 is first, and the others take the algorithms that it found by trial: all use the same,
+    // and none waits in the middle of it for one that has failed.
+    world->agree(require);
+    std::unique_ptr<LayerOps> ops;
+    world->agree_on_root([&] { ops = compiled(); });
+    algorithms_.share(*world);
+    return ops != nullptr ? std::move(ops) : compiled();
 }
 
 std::unique_ptr<KernelWatch> CudaBackend::watch_kernels() {

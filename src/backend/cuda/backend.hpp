@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "convolution_algorithms.hpp"
 #include "gpu.hpp"
 #include "layerledger/device/backend.hpp"
 #include "nvtx_annotations.hpp"
@@ -33,6 +34,7 @@ public:
 private:
     Gpu gpu_;
     NvtxAnnotations annotations_;
+    ConvolutionAlgorithms algorithms_;
     DeviceMemory digest_;
     std::optional<float> learning_rate_;  // that the device has
 };

@@ -39,12 +39,13 @@ void for_each_element(const ParameterPlace& place, const Parameter& parameter, c
 
 }  // namespace
 
-CompiledNetwork::CompiledNetwork(Gpu& gpu, const Network& network, const CompileOptions& options,
+CompiledNetwork::CompiledNetwork(Gpu& gpu, ConvolutionAlgorithms& algorithms,
+                                 const Network& network, const CompileOptions& options,
                                  Recorder& recorder)
     : gpu_(gpu),
       network_(network),
       recorder_(recorder),
-      plan_(gpu, network, options),
+      plan_(gpu, algorithms, network, options),
       gradient_bytes_(network.ops().size(), 0),
       upload_(gpu, recorder, options.batch, network.input().channels, plan_.tensor(OpId{0}).extent,
               plan_.type()),
@@ -52,9 +53,9 @@ CompiledNetwork::CompiledNetwork(Gpu& gpu, const Network& network, const Compile
       sent_(metric_slots * sizeof(BatchMetrics)) {
     for (const Op& op : network.ops()) {
         naming(op, "preparation", [&] {
-            operations_.push_back(std::visit(
-                [&](const auto& attributes) { return prepare(plan_, op, attributes); },
-                op.attributes));
+            operations_.push_back(
+                std::visit([&](const auto& attributes) { return prepare(plan_, op, attributes); },
+                           op.attributes));
         });
         draws_ = draws_ || operations_.back()->draws();
         const auto* loss = dynamic_cast<const LossOperation*>(operations_.back().get());
@@ -119,7 +120,8 @@ void CompiledNetwork::export_gradient(ParameterId id, std::span<float> values) c
 
 void CompiledNetwork::load(const HostBatch& batch) {
     const auto images = static_cast<std::size_t>(plan_.options().batch);
-    LL_EXPECT(batch.images.size() == images * static_cast<std::size_t>(network_.input().elements()));
+    LL_EXPECT(batch.images.size() ==
+              images * static_cast<std::size_t>(network_.input().elements()));
     LL_EXPECT(batch.labels.size() == images);
     for (const std::int32_t label : batch.labels) {
         LL_VALIDATE(label >= 0 && label < network_.classes(), ExitCode::bad_data,
@@ -245,8 +247,8 @@ void CompiledNetwork::set_state(std::span<const float> state) {
         const auto count = static_cast<std::size_t>(statistics.channels);
         for (float* part : {statistics.mean, statistics.variance}) {
             if (count > 0) {
-                LL_CUDA(cudaMemcpy(part, state.data(), count * sizeof(float),
-                                   cudaMemcpyHostToDevice));
+                LL_CUDA(
+                    cudaMemcpy(part, state.data(), count * sizeof(float), cudaMemcpyHostToDevice));
                 state = state.subspan(count);
             }
         }
@@ -290,20 +292,28 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
     // Sums are of doubles: a batch that no memory could hold must not overflow into one that fits.
     double bytes = 2.0 * static_cast<double>(options.batch) *
                    static_cast<double>(network.input().elements()) * sizeof(float);
+    const auto elements_of = [&](OpId id) {
+        const Shape& shape = network.op(id).output;
+        return static_cast<double>(options.batch) *
+               static_cast<double>(padded(shape.channels, type)) *
+               static_cast<double>(shape.height * shape.width);
+    };
+    double trial = 0;  // rank 0 times algorithms on copies of a convolution's input and output
     for (const Op& op : network.ops()) {
-        const double elements = static_cast<double>(options.batch) *
-                                static_cast<double>(padded(op.output.channels, type)) *
-                                static_cast<double>(op.output.height * op.output.width);
+        const double elements = elements_of(op.id);
         const bool gradient = !options.inference_only &&
                               (network.needs_gradient(op.id) || options.gradients_of_input);
         bytes += element * elements * (gradient ? 2 : 1);
         if (std::holds_alternative<MaxPool>(op.attributes)) {
             bytes += elements;  // where the maximum was
+        } else if (std::holds_alternative<Convolution>(op.attributes)) {
+            trial = std::max(trial, element * (elements + elements_of(op.inputs[0])));
         }
     }
     if (type == kernels::Type::bf16) {
         bytes += 2.0 * static_cast<double>(network.parameter_elements());
     }
+    bytes += trial;
     // As a double the largest size is 2^64, one more than it can hold.
     constexpr std::size_t largest = std::numeric_limits<std::size_t>::max();
     return bytes < static_cast<double>(largest) ? static_cast<std::size_t>(bytes) : largest;

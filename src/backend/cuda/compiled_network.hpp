@@ -15,8 +15,8 @@ namespace layerledger::cuda {
 
 class CompiledNetwork final : public LayerOps {
 public:
-    CompiledNetwork(Gpu& gpu, const Network& network, const CompileOptions& options,
-                    Recorder& recorder);
+    CompiledNetwork(Gpu& gpu, ConvolutionAlgorithms& algorithms, const Network& network,
+                    const CompileOptions& options, Recorder& recorder);
     CompiledNetwork(const CompiledNetwork&) = delete;
     CompiledNetwork& operator=(const CompiledNetwork&) = delete;
     ~CompiledNetwork() override;

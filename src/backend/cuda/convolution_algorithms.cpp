@@ -8,7 +8,6 @@
 #include <sstream>
 #include <system_error>
 
-#include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 
@@ -44,7 +43,31 @@ std::string key_of(const Gpu& gpu, const ConvolutionShape& shape, Direction dire
 
 ConvolutionAlgorithms::ConvolutionAlgorithms(const Gpu& gpu) : gpu_(gpu) {
     std::ifstream file(cache_file());
-    for (std::string line; std::getline(file, line);) {
+    read(file);
+}
+
+ConvolutionChoice ConvolutionAlgorithms::find(const ConvolutionShape& shape, Direction direction,
+                                              const ConvolutionDescriptors& descriptors) {
+    const std::string key = key_of(gpu_, shape, direction);
+    if (const auto known = known_.find(key); known != known_.end()) {
+        return known->second;
+    }
+    const ConvolutionChoice choice = descriptors.find(direction);
+    is_new_ = true;
+    known_[key] = choice;
+    return choice;
+}
+
+void ConvolutionAlgorithms::share(const Communicator& world) {
+    std::ostringstream lines;
+    write(lines);
+    std::istringstream of_rank_0(world.broadcast(std::move(lines).str()));
+    known_.clear();
+    read(of_rank_0);
+}
+
+void ConvolutionAlgorithms::read(std::istream& lines) {
+    for (std::string line; std::getline(lines, line);) {
         std::istringstream fields(line);
         std::string key;
         ConvolutionChoice choice;
@@ -55,51 +78,26 @@ ConvolutionAlgorithms::ConvolutionAlgorithms(const Gpu& gpu) : gpu_(gpu) {
     }
 }
 
-ConvolutionChoice ConvolutionAlgorithms::find(const ConvolutionShape& shape, Direction direction,
-                                              const ConvolutionDescriptors& descriptors) {
-    const std::string key = key_of(gpu_, shape, direction);
-    const Communicator* world = gpu_.world();
-    const bool decides = world == nullptr || world->is_root();
-    ConvolutionChoice choice;
-    std::string failure;
-    if (const auto known = known_.find(key); decides && known != known_.end()) {
-        choice = known->second;
-    } else if (decides) {
-        try {
-            choice = descriptors.find(direction);
-            is_new_ = true;
-        } catch (const Error& error) {
-            failure = error.what();
-        }
+void ConvolutionAlgorithms::write(std::ostream& lines) const {
+    for (const auto& [key, choice] : known_) {
+        lines << key << '\t' << choice.algorithm << '\t' << choice.math << '\t'
+              << choice.workspace_bytes << '\n';
     }
-    if (world != nullptr && world->size() > 1) {
-        choice.algorithm = static_cast<int>(world->broadcast(std::int64_t{choice.algorithm}));
-        choice.math = static_cast<int>(world->broadcast(std::int64_t{choice.math}));
-        choice.workspace_bytes = static_cast<std::size_t>(
-            world->broadcast(static_cast<std::int64_t>(choice.workspace_bytes)));
-    }
-    LL_VALIDATE(choice.algorithm >= 0, ExitCode::unavailable,
-                failure.empty() ? "rank 0 found no algorithm for a convolution (see its message)"
-                                : failure);
-    known_[key] = choice;
-    return choice;
 }
 
-void ConvolutionAlgorithms::remember() const {
+void ConvolutionAlgorithms::remember() {
     const fs::path path = cache_file();
     const Communicator* world = gpu_.world();
     if (!is_new_ || path.empty() || (world != nullptr && !world->is_root())) {
         return;
     }
+    is_new_ = false;
     std::error_code failure;
     fs::create_directories(path.parent_path(), failure);
     // Renamed into place whole: another run may read at any time.
     const fs::path half = text(path.string(), ".", getpid());
     std::ofstream file(half);
-    for (const auto& [key, choice] : known_) {
-        file << key << '\t' << choice.algorithm << '\t' << choice.math << '\t'
-             << choice.workspace_bytes << '\n';
-    }
+    write(file);
     file.close();
     if (file) {
         fs::rename(half, path, failure);

@@ -2,7 +2,9 @@
 // remembered on disk.
 #pragma once
 
+#include <istream>
 #include <map>
+#include <ostream>
 #include <string>
 
 #include "convolution_descriptors.hpp"
@@ -14,14 +16,19 @@ public:
     /// Reads what earlier runs found on the same kind of GPU with the same cuDNN.
     explicit ConvolutionAlgorithms(const Gpu& gpu);
 
-    /// Rank 0's choice. Collective over the ranks of BackendOptions::world.
     [[nodiscard]] ConvolutionChoice find(const ConvolutionShape& shape, Direction direction,
                                          const ConvolutionDescriptors& descriptors);
 
-    /// Writes what is new to disk. Where that fails the next run looks again.
-    void remember() const;
+    /// All ranks know what rank 0 does, and nothing else. Collective.
+    void share(const Communicator& world);
+
+    /// Writes what is new to disk, on rank 0. Where that fails the next run looks again.
+    void remember();
 
 private:
+    void read(std::istream& lines);
+    void write(std::ostream& lines) const;
+
     const Gpu& gpu_;
     std::map<std::string, ConvolutionChoice> known_;
     bool is_new_ = false;

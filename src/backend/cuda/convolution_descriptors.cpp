@@ -42,6 +42,20 @@ const char* name_in(const std::array<const char*, count>& names, int algorithm) 
 
 }  // namespace
 
+std::string to_text(const ConvolutionShape& shape, Direction direction) {
+    constexpr std::array directions{"forward", "backward with respect to the input",
+                                    "backward with respect to the weights"};
+    constexpr std::array precisions{"fp32", "tf32", "bf16"};
+    const auto extent_text = [](const kernels::Extent& e) {
+        return text(e.images, "x", e.channels, "x", e.height, "x", e.width);
+    };
+    return text("a convolution ", extent_text(shape.x), " to ", extent_text(shape.y), ", kernel ",
+                shape.kernel, "x", shape.kernel, ", stride ", shape.stride, ", padding ",
+                shape.padding, ", ", shape.groups, shape.groups == 1 ? " group" : " groups", ", ",
+                directions.at(static_cast<std::size_t>(direction)), ", in ",
+                precisions.at(static_cast<std::size_t>(shape.precision)));
+}
+
 ConvolutionDescriptors::ConvolutionDescriptors(const Gpu& gpu, const ConvolutionShape& shape)
     : gpu_(gpu), shape_(shape) {
     const cudnnDataType_t type =
@@ -156,10 +170,9 @@ ConvolutionChoice ConvolutionDescriptors::find(Direction direction) const {
             break;
     }
     LL_VALIDATE(best.algorithm >= 0, ExitCode::unavailable,
-                text("cuDNN has no algorithm for a convolution of ", shape_.x.channels, " to ",
-                     shape_.y.channels, " channels, kernel ", shape_.kernel, ", stride ",
-                     shape_.stride, ", ", shape_.groups, shape_.groups == 1 ? " group" : " groups",
-                     " (", found, " were tried) use another train.precision"));
+                text("cuDNN has no algorithm for ", to_text(shape_, direction), " (", found,
+                     " were tried) use another train.precision",
+                     gpu_.is_deterministic() ? ", or train.deterministic=false" : ""));
     return best;
 }
 

@@ -24,6 +24,9 @@ struct ConvolutionShape {
 
 enum class Direction : unsigned char { forward, data, weights };
 
+/// "a convolution 128x64x56x56 to 128x64x56x56, kernel 3x3, ..., forward, in bf16": NxCxHxW.
+[[nodiscard]] std::string to_text(const ConvolutionShape& shape, Direction direction);
+
 /// How cuDNN computes one direction of a convolution.
 struct ConvolutionChoice {
     int algorithm = -1;  ///< cuDNN's number; -1: none

@@ -2,9 +2,11 @@
 
 #include <nccl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
+#include "gpu_sharing.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 
@@ -13,6 +15,10 @@ namespace {
 
 // cuBLAS' own recommendation for Hopper (cuBLAS documentation, cublasSetWorkspace).
 constexpr std::size_t cublas_workspace_bytes = 32U << 20U;
+
+/// What the libraries take of the device later on: kernels that they load with their first call,
+/// NCCL's channels. An allowance, not a measurement.
+constexpr std::size_t later_bytes = std::size_t{512} << 20U;
 
 std::string uuid_text(const cudaUUID_t& uuid) {
     std::string result = "GPU-";
@@ -25,11 +31,33 @@ std::string uuid_text(const cudaUUID_t& uuid) {
     return result;
 }
 
+/// Which of the GPUs that this process sees is the rank's. Ranks that see one GPU each, another
+/// one, all take number 0.
+int number_of(const RankMap& rank) {
+    if (const std::string why = why_unavailable(); !why.empty()) {
+        throw Error(ExitCode::unavailable,
+                    text("device.backend=cuda cannot be had (", why, ") use device.backend=cpu"));
+    }
+    int count = 0;
+    LL_CUDA(cudaGetDeviceCount(&count));
+    return rank.local_rank % count;
+}
+
 std::string version_text(int version, int major, int minor) {
     return text(version / major, ".", version % major / minor);
 }
 
 }  // namespace
+
+int count_sharers(const Communicator& world, const RankMap& rank, bool may_share) {
+    ChosenGpu gpu;
+    world.agree([&] {
+        cudaDeviceProp properties{};
+        LL_CUDA(cudaGetDeviceProperties(&properties, number_of(rank)));
+        gpu = {rank.host, properties.name, uuid_text(properties.uuid)};
+    });
+    return count_sharers(world, gpu, may_share);
+}
 
 std::string why_unavailable() {
     int count = 0;
@@ -60,13 +88,21 @@ std::vector<std::pair<std::string, std::string>> library_versions() {
 }
 
 Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
-    : options_(options), chosen_(*this, rank), marks_(TimedEvents(compute_)),
+    : options_(options),
+      chosen_(*this, rank),
+      marks_(TimedEvents(compute_)),
       cublas_workspace_(cublas_workspace_bytes) {
     LL_CUDNN(cudnnCreate(&cudnn_));
     LL_CUDNN(cudnnSetStream(cudnn_, compute_.get()));
     LL_CUBLAS(cublasCreate(&cublas_));
     LL_CUBLAS(cublasSetStream(cublas_, compute_.get()));
     LL_CUBLAS(cublasSetWorkspace(cublas_, cublas_workspace_.data(), cublas_workspace_.bytes()));
+    // Behind what the libraries took when they began.
+    std::size_t free = 0;
+    std::size_t total = 0;
+    LL_CUDA(cudaMemGetInfo(&free, &total));
+    info_.memory_bytes =
+        (free - std::min(free, later_bytes)) / static_cast<std::size_t>(options.sharers);
 }
 
 Gpu::~Gpu() {
@@ -75,31 +111,17 @@ Gpu::~Gpu() {
 }
 
 void Gpu::choose(const RankMap& rank) {
-    if (const std::string why = why_unavailable(); !why.empty()) {
-        throw Error(ExitCode::unavailable, text("device.backend=cuda cannot be had (", why,
-                                                ") use device.backend=cpu"));
-    }
-    int count = 0;
-    LL_CUDA(cudaGetDeviceCount(&count));
-    LL_VALIDATE(rank.local_rank < count || options_.allow_shared_gpu, ExitCode::unavailable,
-                text(rank.host, " has ", rank.local_size, " ranks and ", count,
-                     count == 1 ? " GPU" : " GPUs",
-                     " (each rank needs one of its own) start fewer ranks on a node, or set "
-                     "device.allow_shared_gpu for a test"));
-    number_ = rank.local_rank % count;
+    number_ = number_of(rank);
     LL_CUDA(cudaSetDevice(number_));
     cudaDeviceProp properties{};
     LL_CUDA(cudaGetDeviceProperties(&properties, number_));
     major_ = properties.major;
-    std::size_t free = 0;
-    std::size_t total = 0;
-    LL_CUDA(cudaMemGetInfo(&free, &total));
+    minor_ = properties.minor;
     info_.backend = "cuda";
     info_.name = properties.name;
     info_.uuid = uuid_text(properties.uuid);
     info_.threads = 1;
-    const int sharers = (rank.local_size + count - 1) / count;
-    info_.memory_bytes = free / static_cast<std::size_t>(sharers);
+    info_.has_own_memory = true;
 }
 
 kernels::Bf16* Gpu::keep_cast(DeviceSpan master) {
@@ -109,7 +131,8 @@ kernels::Bf16* Gpu::keep_cast(DeviceSpan master) {
 }
 
 void Gpu::drop_cast(DeviceSpan master) noexcept {
-    std::erase_if(casts_, [&](const CastParameters& kept) { return kept.master.data == master.data; });
+    std::erase_if(casts_,
+                  [&](const CastParameters& kept) { return kept.master.data == master.data; });
 }
 
 kernels::Bf16* Gpu::cast_of(DeviceSpan values) const noexcept {

@@ -34,13 +34,15 @@ public:
     [[nodiscard]] bool is_deterministic() const noexcept { return options_.deterministic; }
     [[nodiscard]] const Communicator* world() const noexcept { return options_.world; }
     [[nodiscard]] int major() const noexcept { return major_; }
+    [[nodiscard]] int minor() const noexcept { return minor_; }
+    [[nodiscard]] int sharers() const noexcept { return options_.sharers; }
 
     [[nodiscard]] const Stream& compute() const noexcept { return compute_; }
     [[nodiscard]] const Stream& copies() const noexcept { return copies_; }
     [[nodiscard]] EventMarks& marks() noexcept { return marks_; }
 
-    /// Work on the compute stream is captured, not done: what changes from launch to launch it reads
-    /// from the device's memory.
+    /// Work on the compute stream is captured, not done: what changes from launch to launch it
+    /// reads from the device's memory.
     void begin_capture() noexcept {
         capturing_ = true;
         marks_.begin_capture();
@@ -70,6 +72,7 @@ private:
     BackendOptions options_;
     int number_ = 0;
     int major_ = 0;
+    int minor_ = 0;
     DeviceInfo info_;
     // Made once the device is chosen.
     struct Chosen {

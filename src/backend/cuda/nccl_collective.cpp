@@ -63,7 +63,7 @@ public:
           stream_(true),
           token_(sizeof(float)),
           received_(Collective::vote_slots * sizeof(float)),
-          nccl_(world, rank, shares_gpu(world, rank), options.deadline) {
+          nccl_(world, rank, shares_gpu(world, gpu), options.deadline) {
         // NCCL connects the ranks when the first sum asks for it: now, outside every iteration.
         nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), "the first all-reduce");
         watch_sum({}, sizeof(float));
@@ -116,12 +116,9 @@ public:
     }
 
 private:
-    /// The same answer on all ranks of a node; NCCL only minds those that share.
-    static bool shares_gpu(const Communicator& world, const RankMap& rank) {
-        int gpus = 0;
-        LL_CUDA(cudaGetDeviceCount(&gpus));
-        const std::int64_t shared = rank.local_size > gpus ? 1 : 0;
-        return world.all_reduce_max(shared) != 0;
+    /// The same answer on all ranks; NCCL only minds those that share.
+    static bool shares_gpu(const Communicator& world, const Gpu& gpu) {
+        return world.all_reduce_max(std::int64_t{gpu.sharers() > 1 ? 1 : 0}) != 0;
     }
 
     void enqueue_held() {

@@ -12,6 +12,10 @@ std::vector<std::pair<std::string, std::string>> library_versions() {
     return {};
 }
 
+int count_sharers(const Communicator&, const RankMap&, bool) {
+    throw Error(ExitCode::unavailable, why_unavailable());
+}
+
 std::unique_ptr<Backend> make_backend(const BackendOptions&, const RankMap&) {
     throw Error(ExitCode::unavailable, why_unavailable());
 }

@@ -35,7 +35,8 @@ ParameterPlace place_of(const Network& network, const Parameter& parameter, kern
         place.spots = parameter.dims[2] * parameter.dims[3];
         const auto& convolution = std::get<Convolution>(op.attributes);
         // Groups cannot be padded: their channels lie one group behind the other.
-        place.columns = convolution.groups > 1 ? parameter.dims[1] : padded(parameter.dims[1], type);
+        place.columns =
+            convolution.groups > 1 ? parameter.dims[1] : padded(parameter.dims[1], type);
     } else {
         const Shape& input = network.op(op.inputs[0]).output;
         place.spots = input.height * input.width;
@@ -44,12 +45,13 @@ ParameterPlace place_of(const Network& network, const Parameter& parameter, kern
     return place;
 }
 
-Plan::Plan(Gpu& gpu, const Network& network, const CompileOptions& options)
+Plan::Plan(Gpu& gpu, ConvolutionAlgorithms& algorithms, const Network& network,
+           const CompileOptions& options)
     : gpu_(gpu),
       network_(network),
       options_(options),
       type_(options.precision == Precision::bf16 ? kernels::Type::bf16 : kernels::Type::fp32),
-      algorithms_(gpu),
+      algorithms_(algorithms),
       written_(network.ops().size(), false),
       labels_(static_cast<std::size_t>(options.batch) * sizeof(std::int32_t)) {
     for (const Op& op : network.ops()) {
@@ -90,9 +92,9 @@ GradientTarget Plan::target(OpId input) {
     return {tensor.gradient, written};
 }
 
-// Of an addition's inputs the later one, `high`, is read first in the backward pass. It may share the
-// memory if its producer alone reads it and changes nothing; the other, `low`, if all its further
-// readers, which add to it, come before that producer and so run after it.
+// Of an addition's inputs the later one, `high`, is read first in the backward pass. It may share
+// the memory if its producer alone reads it and changes nothing; the other, `low`, if all its
+// further readers, which add to it, come before that producer and so run after it.
 bool Plan::hand_on(OpId input, OpId reader, OpId other, GradientTarget& target) {
     if (!wants_gradient(input)) {
         target = {};
@@ -100,11 +102,10 @@ bool Plan::hand_on(OpId input, OpId reader, OpId other, GradientTarget& target) 
     }
     const auto readers = network_.consumers(input);
     const bool is_high = input > other;
-    const bool safe =
-        !written_[input.index()] && input != other &&
-        (is_high ? readers.size() == 1 && only_reads_its_gradient(network_.op(input))
-                 : std::all_of(readers.begin(), readers.end(),
-                               [&](OpId id) { return id == reader || id < other; }));
+    const bool safe = !written_[input.index()] && input != other &&
+                      (is_high ? readers.size() == 1 && only_reads_its_gradient(network_.op(input))
+                               : std::all_of(readers.begin(), readers.end(),
+                                             [&](OpId id) { return id == reader || id < other; }));
     if (safe) {
         written_[input.index()] = true;
         tensor(input).gradient = tensor(reader).gradient;
@@ -116,7 +117,8 @@ bool Plan::hand_on(OpId input, OpId reader, OpId other, GradientTarget& target) 
 }
 
 void Plan::want_sums(std::int64_t channels) {
-    sum_floats_ = std::max(sum_floats_, static_cast<std::size_t>(2 * kernels::partial_sums * channels));
+    sum_floats_ =
+        std::max(sum_floats_, static_cast<std::size_t>(2 * kernels::partial_sums * channels));
 }
 
 void Plan::finish() {
@@ -131,8 +133,7 @@ void Plan::bind(DeviceSpan parameters, DeviceSpan gradients, std::span<const std
     LL_EXPECT(offsets.size() == parameters_.size());
     gpu_.drop_cast(bound_);
     bound_ = parameters;
-    const kernels::Bf16* cast =
-        type_ == kernels::Type::bf16 ? gpu_.keep_cast(parameters) : nullptr;
+    const kernels::Bf16* cast = type_ == kernels::Type::bf16 ? gpu_.keep_cast(parameters) : nullptr;
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
         ParameterPlace& place = parameters_[i];
         LL_EXPECT(offsets[i] + place.storage() <= parameters.size);

@@ -46,7 +46,8 @@ struct ParameterPlace {
 
 class Plan {
 public:
-    Plan(Gpu& gpu, const Network& network, const CompileOptions& options);
+    Plan(Gpu& gpu, ConvolutionAlgorithms& algorithms, const Network& network,
+         const CompileOptions& options);
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
     ~Plan();
@@ -103,7 +104,7 @@ private:
     const Network& network_;
     CompileOptions options_;
     kernels::Type type_;
-    ConvolutionAlgorithms algorithms_;
+    ConvolutionAlgorithms& algorithms_;
     std::vector<Tensor> tensors_;
     std::vector<bool> written_;  // by op: its gradient has been asked for
     std::vector<ParameterPlace> parameters_;
