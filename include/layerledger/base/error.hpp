@@ -58,7 +58,7 @@ private:
     Place place_;
 };
 
-/// A wait for other ranks that came to its deadline.
+/// A wait for other ranks that came to its deadline, or was in vain since one of them is gone.
 class DeadlineError : public Error {
 public:
     using Error::Error;

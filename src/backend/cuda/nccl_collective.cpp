@@ -12,14 +12,15 @@
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 #include "nccl_communicator.hpp"
+#include "sum_failure.hpp"
 
 namespace layerledger::cuda {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::chrono::milliseconds watch_every{100};
+constexpr std::chrono::nanoseconds longest_look = 2 * watch_every;
 /// How long the training thread may take to see that the sums have ended in failure.
 constexpr std::chrono::seconds grace{10};
 
@@ -147,7 +148,7 @@ private:
     void watch_sum(BucketId bucket, std::size_t bytes) {
         reap();
         if (outstanding_.empty()) {
-            front_since_ = Clock::now();
+            front_waited_ = Waited(longest_look);
         }
         outstanding_.push_back({bucket, bytes, iteration_, take_event()});
         outstanding_.back().end.record(stream_);
@@ -168,14 +169,14 @@ private:
                cudaEventQuery(outstanding_.front().end.get()) == cudaSuccess) {
             spare_.push_back(std::move(outstanding_.front().end));
             outstanding_.pop_front();
-            front_since_ = Clock::now();
+            front_waited_ = Waited(longest_look);
         }
     }
 
     void throw_failure() {
-        if (!failure_.empty()) {
+        if (failure_) {
             noticed_ = true;
-            throw Error(ExitCode::internal, failure_);
+            failure_->raise();
         }
     }
 
@@ -184,10 +185,9 @@ private:
         std::unique_lock lock(mutex_);
         while (!changed_.wait_for(lock, watch_every, [this] { return stopping_; })) {
             reap();
-            const std::string problem = nccl_.problem();
-            const bool late =
-                !outstanding_.empty() && Clock::now() - front_since_ > options_.deadline;
-            if (problem.empty() && !late) {
+            const ReportedFault fault = nccl_.fault();
+            const bool late = !outstanding_.empty() && front_waited_.look() > options_.deadline;
+            if (fault.reason.empty() && !late) {
                 continue;
             }
             const std::string what =
@@ -195,16 +195,11 @@ private:
                     ? text("the all-reduce after iteration ", iteration_)
                     : named(outstanding_.front().bucket, outstanding_.front().bytes,
                             outstanding_.front().iteration);
-            failure_ = text(who_, ": ", what,
-                            problem.empty()
-                                ? text(" did not end within ",
-                                       std::chrono::duration<double>(options_.deadline).count(),
-                                       " s (a rank hangs, or its node was lost)")
-                                : text(" failed (NCCL: ", problem, ")"),
-                            " look at the log of the other ranks");
+            failure_ = fault.reason.empty() ? sum_is_late(who_, what, options_.deadline)
+                                            : sum_is_broken(who_, what, fault);
             nccl_.abort();  // the kernels end, and with them every wait for the device
             if (!changed_.wait_for(lock, grace, [this] { return stopping_ || noticed_; })) {
-                log::error(failure_);
+                log::error(failure_->message);
                 std::_Exit(static_cast<int>(ExitCode::internal));
             }
             return;
@@ -229,9 +224,9 @@ private:
     NcclCommunicator nccl_;
     std::deque<Outstanding> outstanding_;  // in the order of the stream
     std::vector<Event> spare_;
-    Clock::time_point front_since_;  // since when the front one is the front one
-    std::int64_t iteration_ = 0;     // of this start of the job
-    std::string failure_;
+    Waited front_waited_;         // since the front one is the front one
+    std::int64_t iteration_ = 0;  // of this start of the job
+    std::optional<SumFailure> failure_;
     bool noticed_ = false;
     bool stopping_ = false;
 

@@ -101,7 +101,7 @@ void NcclCommunicator::settle(ncclResult_t status, const char* expression,
         const auto waited = Clock::now() - begun;
         if (waited > deadline_) {
             abort();
-            throw Error(
+            throw DeadlineError(
                 ExitCode::internal,
                 text(what, " is not there after ", std::chrono::duration<double>(deadline_).count(),
                      " s (a rank or the network between the nodes is missing) look at the "
@@ -118,21 +118,27 @@ void NcclCommunicator::settle(ncclResult_t status, const char* expression,
         status = asked == ncclSuccess ? status : asked;
     }
     if (status != ncclSuccess) {
-        const std::string reason = reason_of(status, comm_);
+        const std::string reason = text(what, ": ", reason_of(status, comm_));
+        const LibraryCall call{"NCCL", static_cast<int>(status), expression};
         abort();
-        throw Error(ExitCode::internal, {"NCCL", static_cast<int>(status), expression},
-                    text(what, ": ", reason));
+        if (status == ncclRemoteError) {
+            throw DeadlineError(ExitCode::internal, call, reason);
+        }
+        throw Error(ExitCode::internal, call, reason);
     }
 }
 
-std::string NcclCommunicator::problem() const {
+ReportedFault NcclCommunicator::fault() const {
     ncclResult_t status = ncclSuccess;
     if (comm_ == nullptr) {
-        return "it was aborted";
+        return {"it was aborted", false};
     }
     const ncclResult_t asked = ncclCommGetAsyncError(comm_, &status);
     status = asked == ncclSuccess ? status : asked;
-    return status == ncclSuccess || status == ncclInProgress ? "" : reason_of(status, comm_);
+    if (status == ncclSuccess || status == ncclInProgress) {
+        return {};
+    }
+    return {reason_of(status, comm_), status == ncclRemoteError};
 }
 
 void NcclCommunicator::abort() noexcept {

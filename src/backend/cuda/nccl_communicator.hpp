@@ -9,6 +9,7 @@
 #include "layerledger/comm/communicator.hpp"
 #include "layerledger/comm/rank_map.hpp"
 #include "layerledger/device/backend.hpp"
+#include "sum_failure.hpp"
 
 namespace layerledger::cuda {
 
@@ -27,8 +28,8 @@ public:
     /// Enqueues a sum in place. `what` names it in the message where that does not succeed.
     void all_reduce_sum(DeviceSpan values, cudaStream_t stream, const std::string& what);
 
-    /// What went wrong behind the caller's back ("remote error: ..."); empty while nothing did.
-    [[nodiscard]] std::string problem() const;
+    /// What went wrong behind the caller's back ("remote error: ...").
+    [[nodiscard]] ReportedFault fault() const;
 
     /// Ends what is on the device; nothing else may be called after it.
     void abort() noexcept;
