@@ -81,11 +81,12 @@ class InstallTree(unittest.TestCase):
 
     def test_checks_run_from_the_tree(self):
         out = self.folder / "out"
-        done = self.script(out, "versions", "golden", "ranks", LAYERLEDGER_GPU_QUICK="1")
+        done = self.script(out, "versions", "golden", "ranks", "bad_input", LAYERLEDGER_GPU_QUICK="1")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
         self.assertEqual({part: one["verdict"] for part, one in summary["parts"].items()},
-                         {"versions": "passed", "golden": "passed", "ranks": "passed"})
+                         {"versions": "passed", "golden": "passed", "ranks": "passed",
+                          "bad_input": "passed"})
         self.assertTrue(summary["golden"])
         self.assertTrue((out / "results.tar.gz").stat().st_size)
         if summary["device"] is None:

@@ -228,6 +228,14 @@ def command_text(*command):
         return ""
 
 
+def bad_inputs(out):
+    """Cases of bad_input.py: name, exit code, and what was wrong with its end or empty."""
+    try:
+        return json.loads((out / "bad_input.json").read_text(encoding="utf-8"))
+    except OSError:
+        return []
+
+
 def main():
     out, prefix, has_gpu = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3] == "1"
     verdicts = {}
@@ -242,7 +250,7 @@ def main():
         "versions": command_text(str(prefix / "bin" / "layerledger"), "version"),
         "conformance": tests_of(out / "conformance.xml"), "golden": tests_of(out / "golden.xml"),
         "speed": speed(out, device_name), "peers": peers(out), "account": accounts(out), "marks": mark_errors(out), "losses": compared_losses(out),
-        "ranks": compared_ranks(out),
+        "ranks": compared_ranks(out), "bad_input": bad_inputs(out),
         "digits": {folder.name.removeprefix("digits-"): Run(folder).top1()
                    for folder in sorted((out / "runs").glob("digits-*"))},
     }
@@ -257,6 +265,10 @@ def main():
             lines += ["", f"{kind}: {len(tests) - skipped} tests, {on_gpu} of them on the GPU, "
                           f"{len(failed)} failed; {skipped} skipped"
                           + "".join(f"\n  {name}" for name in failed[:40])]
+    if summary["bad_input"]:
+        wrong = [f"{one['case']}: {one['fault']}" for one in summary["bad_input"] if one["fault"]]
+        lines += ["", f"bad input: {len(summary['bad_input'])} cases, {len(wrong)} ended otherwise than they "
+                      "must" + "".join(f"\n  {line}" for line in wrong)]
     if summary["losses"]:
         lines += ["", f"AlexNet fp32, losses of {summary['losses']['iterations']} iterations, GPU against "
                       f"CPU: at most {summary['losses']['worst']:.2e} apart (relative)"]

@@ -30,7 +30,8 @@ set(start \"${PROJECT_SOURCE_DIR}/src/app/install/start\")")
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/analysis DESTINATION share/layerledger
             PATTERN __pycache__ EXCLUDE)
     install(PROGRAMS ${PROJECT_SOURCE_DIR}/tests/gpu/run DESTINATION share/layerledger/tests/gpu)
-    install(FILES ${PROJECT_SOURCE_DIR}/tests/gpu/tables.py DESTINATION share/layerledger/tests/gpu)
+    install(FILES ${PROJECT_SOURCE_DIR}/tests/gpu/bad_input.py ${PROJECT_SOURCE_DIR}/tests/gpu/tables.py
+            DESTINATION share/layerledger/tests/gpu)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/bench DESTINATION share/layerledger/tests
             FILES_MATCHING PATTERN *.py)
     install(FILES ${PROJECT_SOURCE_DIR}/tests/support/write_digits.py
