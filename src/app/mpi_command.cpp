@@ -49,7 +49,8 @@ ExitCode run_on_all_ranks(int& argc, char**& argv,
 }
 
 std::optional<Experiment> read_settings(const Communicator& world, const std::string& subcommand,
-                                        const std::vector<std::string>& arguments, bool& dry_run) {
+                                        const std::vector<std::string>& arguments, bool& dry_run,
+                                        const std::function<void(Experiment&)>& complete) {
     std::string ini;
     bool go_on = true;
     Experiment experiment;
@@ -57,7 +58,11 @@ std::optional<Experiment> read_settings(const Communicator& world, const std::st
         ParsedCommandLine parsed = parse_command_line(arguments, process_environment());
         if (parsed.help) {
             std::cout << usage(find_subcommand(subcommand)) << "\n" << settings_help();
-        } else if (parsed.print_config) {
+        } else {
+            complete(parsed.experiment);
+            require_consistent(parsed.experiment);
+        }
+        if (!parsed.help && parsed.print_config) {
             std::cout << parsed.experiment.to_ini();
         }
         go_on = !parsed.help && !parsed.print_config;

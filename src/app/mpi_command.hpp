@@ -22,11 +22,12 @@ namespace layerledger {
 [[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what);
 
 /// Rank 0 reads the command line, the environment and the files; the others get the outcome, so
-/// that a mistake is reported once. Empty where the command line asked for a text only, which is
+/// that a mistake is reported once. `complete` adds, on rank 0, what else is known, before the
+/// settings are looked at together. Empty where the command line asked for a text only, which is
 /// shown then. Collective.
-[[nodiscard]] std::optional<Experiment> read_settings(const Communicator& world,
-                                                      const std::string& subcommand,
-                                                      const std::vector<std::string>& arguments,
-                                                      bool& dry_run);
+[[nodiscard]] std::optional<Experiment> read_settings(
+    const Communicator& world, const std::string& subcommand,
+    const std::vector<std::string>& arguments, bool& dry_run,
+    const std::function<void(Experiment&)>& complete);
 
 }  // namespace layerledger

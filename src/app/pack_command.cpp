@@ -57,7 +57,9 @@ Request parse(const std::vector<std::string>& arguments) {
             settings.push_back(arguments[i]);
         }
     }
-    request.data = parse_command_line(settings, process_environment()).experiment.data;
+    const Experiment given = parse_command_line(settings, process_environment()).experiment;
+    require_consistent(given);
+    request.data = given.data;
     request.data.root = expand_environment(request.data.root, "the folder");
     return request;
 }

@@ -351,11 +351,11 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
 
 ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     bool dry_run = false;
-    const std::optional<Experiment> experiment = read_settings(world, "train", arguments, dry_run);
+    const std::optional<Experiment> experiment =
+        read_settings(world, "train", arguments, dry_run, require_run_file_name);
     if (!experiment) {
         return ExitCode::ok;
     }
-    world.agree([&] { require_run_file_name(*experiment); });
     std::string command_line = "layerledger train";
     for (const std::string& argument : arguments) {
         command_line += " " + argument;

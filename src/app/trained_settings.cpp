@@ -23,6 +23,32 @@ bool is_given(const SettingText& setting) {
     return setting.origin != "default";
 }
 
+bool is_given(const Experiment& experiment, const std::string& key) {
+    return experiment.origin_of(key) != "default";
+}
+
+/// Whether the images are elsewhere than where the network was trained. What they are called and
+/// how they are labelled names no place.
+bool names_a_place(const Experiment& given, const std::vector<SettingText>& trained) {
+    const auto is_other_source = [&](const SettingText& setting) {
+        return setting.key == "data.source" && is_given(setting) &&
+               std::ranges::none_of(trained, [&](const SettingText& there) {
+                   return there.key == setting.key && there.value == setting.value;
+               });
+    };
+    return is_given(given, "data.root") || is_given(given, "data.file") ||
+           is_given(given, "data.remote") || std::ranges::any_of(given.settings, is_other_source);
+}
+
+/// A folder or a packed file alone says which source is meant.
+void choose_source(Experiment& given) {
+    const bool is_folder = is_given(given, "data.root");
+    if (!is_given(given, "data.source") && is_folder != is_given(given, "data.file")) {
+        given.set("data.source", is_folder ? "folder" : "packed",
+                  is_folder ? "because of data.root" : "because of data.file");
+    }
+}
+
 /// Of two values that differ in their text: "as many as the data has" and "as the architecture has
 /// it" may still be what the other says. The network that comes of them tells.
 bool may_be_the_same(const std::string& one, const std::string& other) {
@@ -61,9 +87,10 @@ std::string network_differences(const Experiment& experiment, const Checkpoint& 
 Experiment with_trained_settings(Experiment given, const Checkpoint& checkpoint,
                                  const std::string& path) {
     const std::vector<SettingText> trained = settings_of(checkpoint, path).settings;
-    const bool is_elsewhere = std::ranges::any_of(given.settings, [](const SettingText& setting) {
-        return is_whereabouts(setting.key) && is_given(setting);
-    });
+    const bool is_elsewhere = names_a_place(given, trained);
+    if (is_elsewhere) {
+        choose_source(given);
+    }
     const std::vector<SettingText> before = given.settings;
     for (const SettingText& here : before) {
         const bool is_network = here.key.starts_with("network.");

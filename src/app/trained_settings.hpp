@@ -9,7 +9,8 @@
 namespace layerledger {
 
 /// The settings of sections network, data and train that the checkpoint was trained with, each
-/// unless `given` comes from somewhere else than its default; where the images are counts as one.
+/// unless `given` comes from somewhere else than its default; where the images are counts as one:
+/// a folder or a packed file that is given replaces the whole of it.
 /// Throws Error{configuration} where a given setting of the network contradicts, naming both, and
 /// {bad_data} where the checkpoint's cannot be read. `path` is for messages.
 [[nodiscard]] Experiment with_trained_settings(Experiment given, const Checkpoint& checkpoint,

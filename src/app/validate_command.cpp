@@ -83,24 +83,19 @@ void require_same_network(const Checkpoint& checkpoint, const std::string& path,
 ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> arguments) {
     std::string path = take_checkpoint_path(arguments);
     bool dry_run = false;
-    std::optional<Experiment> experiment = read_settings(world, "validate", arguments, dry_run);
-    if (!experiment) {
-        return ExitCode::ok;
-    }
-    std::optional<Checkpoint> checkpoint;
-    std::string settings;
-    world.agree_on_root([&] {
+    std::optional<Checkpoint> checkpoint;  // rank 0's
+    const auto take_trained_settings = [&](Experiment& given) {
         LL_VALIDATE(!path.empty(), ExitCode::usage,
                     "no checkpoint is given (command line); write --checkpoint FILE or FOLDER");
         CheckpointFolder::Found found = find_checkpoint(path);
         path = found.path;
-        experiment = with_trained_settings(std::move(*experiment), found.checkpoint, path);
+        given = with_trained_settings(std::move(given), found.checkpoint, path);
         checkpoint = std::move(found.checkpoint);
-        settings = experiment->to_ini();
-    });
-    settings = world.broadcast(std::move(settings));
-    if (!world.is_root()) {
-        experiment = parse_ini(settings);
+    };
+    const std::optional<Experiment> experiment =
+        read_settings(world, "validate", arguments, dry_run, take_trained_settings);
+    if (!experiment) {
+        return ExitCode::ok;
     }
     const RankMap rank = map_rank(world);
     log::set_rank(world.rank(), rank.host);

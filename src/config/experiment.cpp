@@ -34,10 +34,14 @@ std::string Experiment::to_ini() const {
     return ini;
 }
 
-std::string Experiment::blame(const std::string& key) const {
+std::string Experiment::origin_of(const std::string& key) const {
     const auto found = std::find_if(settings.begin(), settings.end(),
                                     [&](const SettingText& setting) { return setting.key == key; });
-    return text(key, " (", found == settings.end() ? "default" : found->origin, ")");
+    return found == settings.end() ? "default" : found->origin;
+}
+
+std::string Experiment::blame(const std::string& key) const {
+    return text(key, " (", origin_of(key), ")");
 }
 
 }  // namespace layerledger

@@ -137,6 +137,13 @@ class Validation(ResumeTest):
         self.images.rename(moved)
         self.assertIn(str(self.images), self.complaint(
             self.validate_alone("--checkpoint", newest), MISSING))
+        assert_found(self.validate_alone("--checkpoint", newest, "--data.root", moved))
+        assert_found(self.validate_alone("--checkpoint", newest,
+                                         LAYERLEDGER_DATA__ROOT=str(moved)))
+        printed = self.validate_alone("--checkpoint", newest, "--data.root", moved,
+                                      "--print-config")
+        for words in ("source = folder", f"root = {moved}", "image_size = 40"):
+            self.assertIn(words, printed.stdout)
         config = self.folder / "elsewhere.cfg"
         config.write_text(f"[data]\nsource = folder\nroot = {moved}\n"
                           "[network]\narchitecture = lenet5\nimage_size = 40\nclasses = 3\n")
@@ -180,6 +187,9 @@ class Validation(ResumeTest):
             self.validate(2, "--checkpoint", self.run_file), BAD_DATA))
         self.assertIn("network", self.complaint(
             self.validate(2, "--checkpoint", path, network="alexnet"), CONFIGURATION))
+        self.assertIn("set data.source", self.complaint(self.validate_alone(
+            "--checkpoint", path, "--data.root", self.images, "--data.file", "x.h5"),
+            CONFIGURATION))
         self.complaint(self.validate(2, "--checkpoint", path, source="synthetic"), MISSING)
         path.write_bytes(path.read_bytes()[:1000])
         self.assertIn("is whole", self.complaint(

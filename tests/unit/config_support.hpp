@@ -40,7 +40,9 @@ private:
 
 inline Experiment experiment(const std::vector<std::string>& arguments,
                              const std::vector<std::string>& environment = {}) {
-    return parse_command_line(arguments, environment).experiment;
+    Experiment given = parse_command_line(arguments, environment).experiment;
+    require_consistent(given);
+    return given;
 }
 
 /// "78: message" of the Error that `action` throws, or "no error".

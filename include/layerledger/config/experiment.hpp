@@ -125,6 +125,8 @@ struct Experiment {
 
     /// The whole as an INI text that reads back to the same experiment.
     [[nodiscard]] std::string to_ini() const;
+    /// As in `SettingText`.
+    [[nodiscard]] std::string origin_of(const std::string& key) const;
     /// Where a setting came from, for messages: "train.batch_size (command line)".
     [[nodiscard]] std::string blame(const std::string& key) const;
 };
@@ -141,9 +143,14 @@ struct ParsedCommandLine {
 /// defaults. `arguments` is what follows the subcommand; `environment` holds NAME=VALUE lines. With
 /// --help nothing else is resolved. Throws Error: usage for a stray word or an
 /// unknown option, input_missing for a missing config file, configuration for an unknown key, a
-/// wrong type or a value out of range; each names its source and, for keys, the nearest one.
+/// wrong type or a value out of range; each names its source and, for keys, the nearest one. Whether
+/// the settings go together is not looked at: more may be known than these sources say.
 [[nodiscard]] ParsedCommandLine parse_command_line(const std::vector<std::string>& arguments,
                                                    const std::vector<std::string>& environment);
+
+/// Throws Error{configuration} where settings contradict each other, or one wants another that is
+/// not set.
+void require_consistent(const Experiment& experiment);
 
 /// Reads what `to_ini` wrote: how rank 0 hands its settings to the other ranks. Origins are lost.
 [[nodiscard]] Experiment parse_ini(const std::string& text);
