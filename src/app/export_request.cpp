@@ -24,7 +24,7 @@ TraceWindow window_from(const std::string& word) {
     const auto first = whole_number(std::string_view(word).substr(0, colon));
     const auto last =
         colon == std::string::npos ? first : whole_number(std::string_view(word).substr(colon + 1));
-    LL_VALIDATE(first && last && *first <= *last, ExitCode::usage,
+    LL_VALIDATE(first && last && *first <= *last, ExitCode::configuration,
                 text("--iterations '", word,
                      "' is no window (command line); write A:B, the first and the last iteration"));
     return {*first, *last};
@@ -72,7 +72,7 @@ void require_sense(const ExportRequest& request) {
     LL_VALIDATE(!wants_trace || request.run_files.size() == 1, ExitCode::usage,
                 text("a trace is of one run, but ", request.run_files.size(),
                      " are given (command line); make one trace of each"));
-    LL_VALIDATE(!wants_trace || request.trace_file.ends_with(".gz"), ExitCode::usage,
+    LL_VALIDATE(!wants_trace || request.trace_file.ends_with(".gz"), ExitCode::configuration,
                 text("--trace '", request.trace_file,
                      "' does not end in .gz (command line); a trace is compressed: write "
                      "NAME.json.gz"));

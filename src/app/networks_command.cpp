@@ -29,7 +29,7 @@ std::int64_t whole_number(const std::string& option, const std::string& value) {
     LL_VALIDATE(
         failure == std::errc{} && stop == end && number >= 1 && number <= most,
         ExitCode::configuration,
-        text(option, " = '", value, "' is not a whole number from 1 to ", most, " (command line)"));
+        text(option, " is '", value, "' (command line); give a whole number from 1 to ", most));
     return number;
 }
 
@@ -94,7 +94,7 @@ Request parse(const std::vector<std::string>& arguments) {
             continue;
         }
         LL_VALIDATE(++i < arguments.size(), ExitCode::usage,
-                    text("option '", name, "' has no value (command line)"));
+                    text("option '", name, "' has no value (command line); give it one"));
         option.apply(request, name, arguments[i]);
     }
     LL_VALIDATE(first_option.empty() || !request.network.empty(), ExitCode::usage,

@@ -29,7 +29,7 @@ std::int64_t size_from(const std::string& word) {
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
     LL_VALIDATE(error == std::errc{} && end == word.data() + word.size() && size >= 1 &&
                     size <= largest_size,
-                ExitCode::usage,
+                ExitCode::configuration,
                 text("--size is '", word, "' (command line); give a number of pixels from 1 to ",
                      largest_size));
     return size;
@@ -51,7 +51,7 @@ Request parse(const std::vector<std::string>& arguments) {
             request.options.overwrite = true;
         } else if (arguments[i] == "--size") {
             LL_VALIDATE(i + 1 < arguments.size(), ExitCode::usage,
-                        "--size wants a number of pixels (command line)");
+                        "--size has no value (command line); give a number of pixels");
             request.options.size = size_from(arguments[++i]);
         } else {
             settings.push_back(arguments[i]);

@@ -101,6 +101,15 @@ ImageIndex find_images(const Communicator& world, const RankMap& rank,
     return images;
 }
 
+std::string why_no_validation(const DataSettings& settings) {
+    switch (settings.source) {
+        case DataSource::synthetic: return "data.source = synthetic makes no validation images";
+        case DataSource::folder: return text("'", settings.root, "' has no folder val/");
+        case DataSource::packed: return text("'", settings.file, "' holds no validation images");
+    }
+    return {};
+}
+
 Network choose_network(const Experiment& experiment, const ImageIndex& images) {
     const NetworkSettings& settings = experiment.network;
     const auto found = static_cast<std::int64_t>(images.classes.size());

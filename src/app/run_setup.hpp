@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "layerledger/comm/communicator.hpp"
 #include "layerledger/comm/rank_map.hpp"
@@ -18,6 +19,9 @@ namespace layerledger {
 /// Collective; throws AgreedError, bad_data also where the nodes have different packed files.
 [[nodiscard]] ImageIndex find_images(const Communicator& world, const RankMap& rank,
                                      const DataSettings& settings);
+
+/// Why there are no images to validate on, where index.val is empty.
+[[nodiscard]] std::string why_no_validation(const DataSettings& settings);
 
 /// The network with as many classes as the settings or the data have.
 [[nodiscard]] Network choose_network(const Experiment& experiment, const ImageIndex& images);

@@ -23,6 +23,15 @@ std::string images_of(const TrainingJob& job) {
                 " for validation");
 }
 
+void look_at_validation_images(const ImageIndex& images, Shard shard) {
+    const std::size_t seen = require_readable_validation(images, shard);
+    const std::size_t all = images.val.size() / static_cast<std::size_t>(shard.ranks);
+    if (seen < all) {
+        log::info(text("looked at ", seen, " of this rank's ", all,
+                       " validation images, there was no time for more"));
+    }
+}
+
 }  // namespace
 
 TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool dry_run) {
@@ -42,7 +51,7 @@ TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool
         require_available(job.experiment, device);
         if (validates(job) && job.experiment.data.source == DataSource::folder &&
             job.experiment.data.on_error == OnError::abort) {
-            require_readable_validation(job.images, {world.rank(), world.size()});
+            look_at_validation_images(job.images, {world.rank(), world.size()});
         }
         job.network = choose_network(job.experiment, job.images);
     });
@@ -65,6 +74,11 @@ bool validates(const TrainingJob& job) {
 }
 
 void announce(const TrainingJob& job, const Communicator& world) {
+    const TrainSettings& train = job.experiment.train;
+    if (train.validate && train.validate_every > 0 && job.images.val.empty()) {
+        log::warning(text("train.validate_every = ", train.validate_every,
+                          " has no effect: ", why_no_validation(job.experiment.data)));
+    }
     const Network& network = *job.network;
     log::info(text(network.name(), ", ", network.classes(), " classes, ",
                    fixed(static_cast<double>(network.parameter_elements()) / 1e6, 2),

@@ -112,8 +112,9 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
     world.agree([&] {
         require_available(*experiment, device);
         LL_VALIDATE(!images.val.empty(), ExitCode::input_missing,
-                    "there are no validation images (random images have none, a folder has them in "
-                    "val/) set data.source and data.root");
+                    text("there is nothing to validate on (", why_no_validation(staged.settings),
+                         ") name images by data.source = folder and data.root, or packed and "
+                         "data.file"));
         network = choose_network(*experiment, images);
     });
     backend = choose_backend(*experiment, device, rank, world);

@@ -16,7 +16,8 @@
 namespace layerledger {
 namespace {
 
-constexpr std::chrono::seconds longest_wait{300};
+/// A thread that has not left after so long hangs in the file system.
+constexpr std::chrono::milliseconds longest_farewell = std::chrono::seconds(30);
 
 /// Memory and file system gain nothing from more, and ranks that are not bound see all the cores of
 /// the node, each of them.
@@ -36,39 +37,71 @@ void stand_back() {
 }  // namespace
 
 BatchLoader::BatchLoader(const std::vector<ImageIndex::Image>& images, MakeLoader make_loader,
-                         std::int64_t elements, Plan plan)
+                         std::int64_t elements, Plan plan) {
+    const int threads = plan.threads > 0 ? static_cast<int>(plan.threads)
+                                         : std::min(cores_of_this_process(), most_threads);
+    work_ =
+        std::make_shared<Work>(images, std::move(make_loader), elements, std::move(plan), threads);
+    for (int i = 0; i < threads; ++i) {
+        threads_.emplace_back([work = work_](const std::stop_token& stop) { work->run(stop); });
+    }
+}
+
+BatchLoader::~BatchLoader() {
+    for (std::jthread& thread : threads_) {
+        thread.request_stop();
+    }
+    if (!work_->wait_for_the_end()) {
+        for (std::jthread& thread : threads_) {
+            thread.detach();  // it owns what it works on
+        }
+    }
+}
+
+BatchLoader::Work::Work(const std::vector<ImageIndex::Image>& images, MakeLoader make_loader,
+                        std::int64_t elements, Plan plan, int threads)
     : images_(images),
       make_loader_(std::move(make_loader)),
       elements_(static_cast<std::size_t>(elements)),
       plan_(std::move(plan)),
       slots_(static_cast<std::size_t>(plan_.prefetch) + 1),
       drawing_(plan_.first),
-      handed_out_(plan_.first) {
+      handed_out_(plan_.first),
+      running_(threads) {
     const auto places = static_cast<std::size_t>(plan_.batch_size);
     for (Slot& slot : slots_) {
         slot.loaded.batch.images.resize(places * elements_);
         slot.loaded.batch.labels.resize(places);
         slot.loaded.places.resize(places);
     }
-    const std::int64_t threads =
-        plan_.threads > 0 ? plan_.threads : std::min(cores_of_this_process(), most_threads);
-    for (std::int64_t i = 0; i < threads; ++i) {
-        threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
-    }
 }
 
-LoadedBatch& BatchLoader::next() {
+void BatchLoader::Work::run(const std::stop_token& stop) {
+    work(stop);
+    const std::lock_guard lock(mutex_);
+    --running_;
+    left_.notify_all();
+}
+
+bool BatchLoader::Work::wait_for_the_end() {
+    std::unique_lock lock(mutex_);
+    return left_.wait_for(lock, std::min(plan_.patience, longest_farewell),
+                          [&] { return running_ == 0; });
+}
+
+LoadedBatch& BatchLoader::Work::next() {
     std::unique_lock lock(mutex_);
     LL_VALIDATE(plan_.batches < 0 || handed_out_ < plan_.batches, ExitCode::internal,
                 "a batch was asked for after the last one");
     Slot& wanted = slot(handed_out_);
-    const bool is_there = ready_.wait_for(lock, longest_wait, [&] {
+    const bool is_there = ready_.wait_for(lock, plan_.patience, [&] {
         return failure_ || (handed_out_ < drawing_ && wanted.missing == 0);
     });
-    LL_VALIDATE(is_there, ExitCode::internal,
-                text("waited ", longest_wait.count(),
-                     " s for a batch of images (the file system hangs) check the files of "
-                     "data.source"));
+    LL_VALIDATE(
+        is_there, ExitCode::input_missing,
+        text("no images come from '", plan_.from, "' (waited ",
+             duration_text(std::chrono::duration<double>(plan_.patience).count()),
+             " for a batch: the file system hangs) see to it that it answers, and start again"));
     if (failure_) {
         std::rethrow_exception(failure_);
     }
@@ -77,7 +110,7 @@ LoadedBatch& BatchLoader::next() {
     return wanted.loaded;
 }
 
-void BatchLoader::work(const std::stop_token& stop) {
+void BatchLoader::Work::work(const std::stop_token& stop) {
     try {
         stand_back();
         const std::unique_ptr<ImageLoader> loader = make_loader_();
@@ -90,7 +123,7 @@ void BatchLoader::work(const std::stop_token& stop) {
     }
 }
 
-std::optional<BatchLoader::Ticket> BatchLoader::take(const std::stop_token& stop) {
+std::optional<BatchLoader::Work::Ticket> BatchLoader::Work::take(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     const auto all_drawn = [this] { return plan_.batches >= 0 && drawing_ == plan_.batches; };
     const bool awake = room_.wait(lock, stop, [&] {
@@ -112,7 +145,7 @@ std::optional<BatchLoader::Ticket> BatchLoader::take(const std::stop_token& stop
     return ticket;
 }
 
-void BatchLoader::load(ImageLoader& loader, const Ticket& ticket) {
+void BatchLoader::Work::load(ImageLoader& loader, const Ticket& ticket) {
     LoadedBatch& loaded = slot(ticket.batch).loaded;
     const std::span<float> planes =
         std::span(loaded.batch.images).subspan(ticket.place * elements_, elements_);
@@ -121,7 +154,8 @@ void BatchLoader::load(ImageLoader& loader, const Ticket& ticket) {
     for (std::size_t i = 0; i < candidates.tries && !place.filled; ++i) {
         const ImageOrder& order = *candidates.order;
         const std::uint32_t number = order[(candidates.first + i) % order.size()];
-        const ImageIndex::Image& image = images_[number];
+        // Its own: where the load hangs, the index may be gone when it returns.
+        const ImageIndex::Image image = images_[number];
         try {
             loader.load(image, candidates.epoch, number, planes);
             loaded.batch.labels[ticket.place] = image.label;
@@ -139,14 +173,14 @@ void BatchLoader::load(ImageLoader& loader, const Ticket& ticket) {
     loaded.places[ticket.place] = std::move(place);
 }
 
-void BatchLoader::finish(const Ticket& ticket) {
+void BatchLoader::Work::finish(const Ticket& ticket) {
     const std::lock_guard lock(mutex_);
     if (--slot(ticket.batch).missing == 0) {
         ready_.notify_one();
     }
 }
 
-void BatchLoader::fail(std::exception_ptr failure) {
+void BatchLoader::Work::fail(std::exception_ptr failure) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
     ready_.notify_one();

@@ -1,6 +1,7 @@
 // Fills batches with decoded images ahead of their reader, on threads of its own.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -57,50 +58,74 @@ public:
         std::int64_t first = 0;  ///< the batch to begin with
         std::int64_t prefetch = 2;
         std::int64_t threads = 0;  ///< 0: as many as this process has cores, 16 at most
+        std::string from;          ///< where the images are, for messages
+        std::chrono::milliseconds patience = std::chrono::minutes(5);  ///< longest wait for a batch
     };
 
     /// `images` must outlive the loader, which starts loading at once: `elements` floats an image.
     BatchLoader(const std::vector<ImageIndex::Image>& images, MakeLoader make_loader,
                 std::int64_t elements, Plan plan);
 
-    /// The next batch, the reader's own until the following call. Throws what stopped a thread.
-    LoadedBatch& next();
+    /// Waits for the threads, but not for ever: one that hangs in the file system is left alone.
+    ~BatchLoader();
+    BatchLoader(const BatchLoader&) = delete;
+    BatchLoader& operator=(const BatchLoader&) = delete;
+
+    /// The next batch, the reader's own until the following call. Throws what stopped a thread;
+    /// Error{input_missing} where plan.patience has run out.
+    LoadedBatch& next() { return work_->next(); }
 
 private:
-    struct Slot {
-        LoadedBatch loaded;
-        std::int64_t missing = 0;  ///< places that no thread has finished
+    /// What the threads share; lives as long as the last of them.
+    class Work {
+    public:
+        Work(const std::vector<ImageIndex::Image>& images, MakeLoader make_loader,
+             std::int64_t elements, Plan plan, int threads);
+        /// One thread, until it is told to stop or nothing is left to do.
+        void run(const std::stop_token& stop);
+        [[nodiscard]] LoadedBatch& next();
+        /// Until no thread is in `run`, but not for ever; whether all have left.
+        [[nodiscard]] bool wait_for_the_end();
+
+    private:
+        struct Slot {
+            LoadedBatch loaded;
+            std::int64_t missing = 0;  ///< places that no thread has finished
+        };
+        struct Ticket {
+            std::int64_t batch = 0;
+            std::size_t place = 0;
+            Candidates candidates;
+        };
+
+        Slot& slot(std::int64_t batch) {
+            return slots_[static_cast<std::size_t>(batch) % slots_.size()];
+        }
+        void work(const std::stop_token& stop);
+        std::optional<Ticket> take(const std::stop_token& stop);
+        void load(ImageLoader& loader, const Ticket& ticket);
+        void finish(const Ticket& ticket);
+        void fail(std::exception_ptr failure);
+
+        const std::vector<ImageIndex::Image>& images_;
+        const MakeLoader make_loader_;
+        const std::size_t elements_;
+        const Plan plan_;
+
+        std::mutex mutex_;  // guards what follows; the threads write a slot's places without it
+        std::condition_variable_any room_;
+        std::condition_variable ready_;
+        std::condition_variable left_;
+        std::vector<Slot> slots_;
+        std::int64_t drawing_ = 0;       // the batch whose places are being given out
+        std::int64_t drawn_places_ = 0;  // of it
+        std::int64_t handed_out_ = 0;    // the batch that the reader gets next
+        int running_ = 0;                // threads in `run`
+        std::exception_ptr failure_;
     };
-    struct Ticket {
-        std::int64_t batch = 0;
-        std::size_t place = 0;
-        Candidates candidates;
-    };
 
-    Slot& slot(std::int64_t batch) {
-        return slots_[static_cast<std::size_t>(batch) % slots_.size()];
-    }
-    void work(const std::stop_token& stop);
-    std::optional<Ticket> take(const std::stop_token& stop);
-    void load(ImageLoader& loader, const Ticket& ticket);
-    void finish(const Ticket& ticket);
-    void fail(std::exception_ptr failure);
-
-    const std::vector<ImageIndex::Image>& images_;
-    const MakeLoader make_loader_;
-    const std::size_t elements_;
-    const Plan plan_;
-
-    std::mutex mutex_;  // guards what follows; the threads write a slot's places without it
-    std::condition_variable_any room_;
-    std::condition_variable ready_;
-    std::vector<Slot> slots_;
-    std::int64_t drawing_ = 0;       // the batch whose places are being given out
-    std::int64_t drawn_places_ = 0;  // of it
-    std::int64_t handed_out_ = 0;    // the batch that the reader gets next
-    std::exception_ptr failure_;
-
-    std::vector<std::jthread> threads_;  // last: stopped and joined before anything else goes
+    std::shared_ptr<Work> work_;
+    std::vector<std::jthread> threads_;
 };
 
 }  // namespace layerledger

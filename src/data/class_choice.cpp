@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
@@ -15,8 +16,14 @@
 namespace layerledger {
 namespace {
 
+constexpr std::string_view blanks = " \t";
+
 bool is_number(const std::string& word) {
     return std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool contains(const std::vector<std::string>& sorted, const std::string& name) {
+    return std::binary_search(sorted.begin(), sorted.end(), name);
 }
 
 std::vector<std::string> first_of(std::vector<std::string> found, const std::string& word,
@@ -31,26 +38,76 @@ std::vector<std::string> first_of(std::vector<std::string> found, const std::str
     return found;
 }
 
-std::vector<std::string> names_in(const std::string& file) {
-    std::vector<std::string> names;
+/// A class that is asked for, and where.
+struct Wish {
+    std::string name;
+    std::string source;
+};
+
+std::vector<Wish> wishes_in(const std::string& file, const std::vector<std::string>& found) {
+    std::vector<Wish> wishes;
+    std::size_t number = 0;
     for (const std::string& line : read_lines(file, "data.classes")) {
-        if (const std::string name = line.substr(0, line.find_first_of(" \t")); !name.empty()) {
-            names.push_back(name);
+        ++number;
+        const std::size_t begin = line.find_first_not_of(blanks);
+        if (begin == std::string::npos) {
+            continue;
         }
+        const std::string words = line.substr(begin, line.find_last_not_of(blanks) + 1 - begin);
+        std::string name = class_named_by(words, found);
+        if (name.empty() && words.front() == '#') {
+            continue;  // a comment
+        }
+        wishes.push_back({name.empty() ? words : name, text("'", file, "', line ", number, ",")});
     }
-    LL_VALIDATE(names.size() >= 2, ExitCode::configuration,
-                text("'", file, "' (data.classes) names ", names.size(),
-                     " classes (at least two are needed)"));
-    return names;
+    LL_VALIDATE(wishes.size() >= 2, ExitCode::configuration,
+                text("'", file, "' (data.classes) names ", wishes.size(),
+                     wishes.size() == 1 ? " class" : " classes",
+                     " (at least two are needed) write one name in each line"));
+    return wishes;
+}
+
+std::vector<Wish> wishes_of(const std::vector<std::string>& wanted,
+                            const std::vector<std::string>& found) {
+    if (wanted.size() > 1) {
+        std::vector<Wish> wishes;
+        for (const std::string& name : wanted) {
+            wishes.push_back({name, "data.classes"});
+        }
+        return wishes;
+    }
+    // One class is too few to be meant, so one word is a file.
+    const std::string& word = wanted.front();
+    const bool is_there = std::filesystem::exists(word);
+    LL_VALIDATE(is_there || !contains(found, word), ExitCode::configuration,
+                text("data.classes names one class, '", word,
+                     "' (at least two are needed) add others, with commas between them"));
+    LL_VALIDATE(is_there, ExitCode::input_missing,
+                text("data.classes = '", word,
+                     "' is no file (one word is a file of names or how many of the first, and "
+                     "there is no such file) name two classes or more with commas between them, "
+                     "or look at the file's name"));
+    return wishes_in(word, found);
 }
 
 }  // namespace
 
-std::vector<std::string> read_lines(const std::string& file, const char* purpose) {
+std::string class_named_by(const std::string& words, const std::vector<std::string>& classes) {
+    for (std::size_t end = words.size(); end != std::string::npos && end > 0;
+         end = words.find_last_of(blanks, end - 1)) {
+        std::string name = words.substr(0, end);
+        if (contains(classes, name)) {
+            return name;
+        }
+    }
+    return {};
+}
+
+std::vector<std::string> read_lines(const std::string& file, const char* setting) {
     std::ifstream in(file);
     LL_VALIDATE(in && !std::filesystem::is_directory(file), ExitCode::input_missing,
-                text("cannot read '", file, "' (", purpose, "; ",
-                     in ? "it is a folder" : std::strerror(errno), ")"));
+                text("cannot read '", file, "' (", in ? "it is a folder" : std::strerror(errno),
+                     ") look at ", setting));
     std::vector<std::string> lines;
     for (std::string line; std::getline(in, line);) {
         if (line.ends_with('\r')) {
@@ -67,27 +124,24 @@ std::vector<std::string> choose_classes(const std::vector<std::string>& found,
     if (wanted.empty()) {
         return found;
     }
-    std::vector<std::string> names = wanted;
-    if (wanted.size() == 1) {
-        // One class is too few to be meant, so one word is a count or a file.
-        if (is_number(wanted[0])) {
-            return first_of(found, wanted[0], where);
-        }
-        LL_VALIDATE(
-            !std::binary_search(found.begin(), found.end(), wanted[0]) ||
-                std::filesystem::is_regular_file(wanted[0]),
-            ExitCode::configuration,
-            text("data.classes names one class, '", wanted[0], "' (at least two are needed)"));
-        names = names_in(wanted[0]);
+    if (wanted.size() == 1 && is_number(wanted[0])) {
+        return first_of(found, wanted[0], where);
     }
-    std::sort(names.begin(), names.end());
-    const auto twice = std::adjacent_find(names.begin(), names.end());
-    LL_VALIDATE(twice == names.end(), ExitCode::configuration,
-                text("data.classes names '", *twice, "' twice"));
-    for (const std::string& name : names) {
-        LL_VALIDATE(std::binary_search(found.begin(), found.end(), name), ExitCode::configuration,
-                    text("data.classes names '", name, "' (", where, " has no such class",
-                         did_you_mean(name, found), ")"));
+    std::vector<Wish> wishes = wishes_of(wanted, found);
+    std::stable_sort(wishes.begin(), wishes.end(),
+                     [](const Wish& a, const Wish& b) { return a.name < b.name; });
+    const auto twice =
+        std::adjacent_find(wishes.begin(), wishes.end(),
+                           [](const Wish& a, const Wish& b) { return a.name == b.name; });
+    LL_VALIDATE(twice == wishes.end(), ExitCode::configuration,
+                text(std::next(twice)->source, " names '", twice->name,
+                     "' a second time (each class counts once) name it once"));
+    std::vector<std::string> names;
+    for (Wish& wish : wishes) {
+        LL_VALIDATE(contains(found, wish.name), ExitCode::configuration,
+                    text(wish.source, " names '", wish.name, "' (", where, " has no such class",
+                         did_you_mean(wish.name, found), ") take a name that is there"));
+        names.push_back(std::move(wish.name));
     }
     return names;
 }

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace layerledger {
 namespace {
@@ -31,15 +32,29 @@ bool is_jpeg_name(const fs::path& path) {
     return extension == ".jpg" || extension == ".jpeg";
 }
 
-std::vector<std::string> list(const fs::path& folder) {
-    std::vector<std::string> names;
+struct Names {
+    std::vector<std::string> all;       ///< sorted
+    std::vector<std::string> dangling;  ///< those of links to nowhere
+};
+
+Names list(const fs::path& folder) {
+    Names names;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
         const fs::path name = entry.path().filename();
-        if (is_jpeg_name(name) && !name.native().starts_with('.') && entry.is_regular_file()) {
-            names.push_back(name.native());
+        if (!is_jpeg_name(name) || name.native().starts_with('.')) {
+            continue;
+        }
+        std::error_code unknown;  // a ring of links is a link to nowhere too
+        const bool is_file = entry.is_regular_file(unknown);
+        if (is_file || (entry.is_symlink() && !entry.exists(unknown))) {
+            names.all.push_back(name.native());
+            if (!is_file) {
+                names.dangling.push_back(name.native());
+            }
         }
     }
-    std::sort(names.begin(), names.end());
+    std::sort(names.all.begin(), names.all.end());
+    std::sort(names.dangling.begin(), names.dangling.end());
     return names;
 }
 
@@ -78,10 +93,15 @@ const std::vector<std::string>& FolderListing::images(const std::string& folder)
         return found->second.names;
     }
     Folder& listed = kept_[folder];
-    listed.names = list(root_ / folder);
+    Names names = list(root_ / folder);
+    for (const std::string& name : names.dangling) {
+        dangling_.push_back(folder + "/" + name);
+    }
+    listed.names = std::move(names.all);
     const bool is_settled = state.changed_ns < now_ns() - coarsest_ns;
-    const bool can_be_kept =
-        is_one_line(folder) && std::all_of(listed.names.begin(), listed.names.end(), is_one_line);
+    // A link may be mended, which is no change of its folder.
+    const bool can_be_kept = names.dangling.empty() && is_one_line(folder) &&
+                             std::all_of(listed.names.begin(), listed.names.end(), is_one_line);
     listed.state = is_settled && can_be_kept ? state : State{};
     is_new_ = true;
     return listed.names;

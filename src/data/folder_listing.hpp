@@ -16,8 +16,13 @@ class FolderListing {
 public:
     explicit FolderListing(const std::filesystem::path& root);
 
-    /// Names of the JPEG files in root/folder, sorted; hidden ones left out.
+    /// Names of the JPEG files in root/folder, sorted; hidden ones left out. A link is one whatever
+    /// it points to.
     [[nodiscard]] const std::vector<std::string>& images(const std::string& folder);
+
+    /// Links to nowhere among all names so far, below the root. A folder that has one is looked at
+    /// each time.
+    [[nodiscard]] const std::vector<std::string>& dangling() const noexcept { return dangling_; }
 
     /// Keeps what was listed, if anything is new; silent where the root cannot be written.
     void save() const;
@@ -45,6 +50,7 @@ private:
 
     std::filesystem::path root_;
     std::map<std::string, Folder> kept_;
+    std::vector<std::string> dangling_;
     int remembered_ = 0;
     bool is_new_ = false;
 };

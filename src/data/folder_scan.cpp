@@ -16,6 +16,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/data/image_index.hpp"
+#include "staging_marker.hpp"
 
 namespace layerledger {
 namespace {
@@ -70,21 +71,24 @@ public:
         LL_VALIDATE(fs::is_directory(train), ExitCode::input_missing,
                     text("no folder '", train.native(),
                          "' (data.root holds train/ and, optionally, val/, or the tree of the "
-                         "Kaggle challenge)"));
+                         "Kaggle challenge) look at data.root"));
         all_classes_ = class_folders(train);
         LL_VALIDATE(!all_classes_.empty(), ExitCode::bad_data,
                     text("'", train.native(), "' has no classes (no folders in it) put the images ",
                          "into one folder a class"));
         LL_VALIDATE(all_classes_.size() >= 2, ExitCode::bad_data,
                     text("'", train.native(), "' has one class only, '", all_classes_[0],
-                         "' (at least two are needed)"));
+                         "' (at least two are needed) put each class into a folder of its own"));
         index_.root = settings_.root;
-        index_.classes = choose_classes(all_classes_, settings_.classes, "the folder");
+        index_.classes =
+            choose_classes(all_classes_, settings_.classes, text("'", train.native(), "'"));
+        find_names();
         list_training();
         if (fs::is_directory(root_ / below_ / "val")) {
             list_validation();
         }
         name_classes();
+        require_targets();
         listing_.save();
         if (listing_.remembered() > 0) {
             log::info(text("took the names of files in ", listing_.remembered(), " folders from '",
@@ -115,6 +119,43 @@ private:
         }
     }
 
+    /// Links to nowhere are images that cannot be read, and known before training begins.
+    void require_targets() const {
+        const std::vector<std::string>& links = listing_.dangling();
+        if (links.empty()) {
+            return;
+        }
+        const std::string found =
+            text(links.size(), links.size() == 1 ? " image is a link" : " images are links",
+                 " to nowhere, '", (root_ / links.front()).native(), "'",
+                 links.size() == 1 ? "" : " first");
+        LL_VALIDATE(settings_.on_error == OnError::skip, ExitCode::bad_data,
+                    text(found, " (no such file is where it points to) mend or remove it, or set ",
+                         "data.on_error = skip"));
+        log::warning(text(found, "; skipped where training comes to it (data.on_error)"));
+    }
+
+    /// The classes of the whole set, of which train/ may have a part only: from the list of their
+    /// names where it has all of these, else as staging has seen it. Empty where neither says more
+    /// than train/ does.
+    [[nodiscard]] std::vector<std::string> whole_set() const {
+        std::vector<std::string> known = all_classes_;
+        if (const auto marker = read_marker(settings_.root)) {
+            known.insert(known.end(), marker->whole.begin(), marker->whole.end());
+            std::sort(known.begin(), known.end());
+            known.erase(std::unique(known.begin(), known.end()), known.end());
+        }
+        std::vector<std::string> named;
+        for (const auto& [name, readable] : names_) {
+            named.push_back(name);
+        }
+        std::sort(named.begin(), named.end());
+        if (std::includes(named.begin(), named.end(), known.begin(), known.end())) {
+            known = std::move(named);
+        }
+        return known.size() > all_classes_.size() ? known : std::vector<std::string>{};
+    }
+
     void list_validation() {
         const fs::path folder = root_ / below_ / "val";
         const std::vector<std::string> folders = class_folders(folder);
@@ -125,12 +166,17 @@ private:
         if (flat != nullptr && !flat->empty()) {
             list_flat_validation(*flat);
         }
+        const std::vector<std::string> whole = whole_set();
         for (const std::string& name : folders) {
-            LL_VALIDATE(
-                std::binary_search(all_classes_.begin(), all_classes_.end(), name),
-                ExitCode::bad_data,
-                text("'", (folder / name).native(), "' is not a class of '",
-                     (root_ / below_ / "train").native(), "'", did_you_mean(name, all_classes_)));
+            // Where classes are chosen, what else lies there does not matter.
+            LL_VALIDATE(!settings_.classes.empty() ||
+                            std::binary_search(all_classes_.begin(), all_classes_.end(), name) ||
+                            std::binary_search(whole.begin(), whole.end(), name),
+                        ExitCode::bad_data,
+                        text("'", (folder / name).native(), "' is not a class of '",
+                             (root_ / below_ / "train").native(), "' (it has no such folder",
+                             did_you_mean(name, all_classes_),
+                             ") rename or remove it, or choose classes by data.classes"));
         }
         for (std::size_t label = 0; label < index_.classes.size(); ++label) {
             if (std::binary_search(folders.begin(), folders.end(), index_.classes[label])) {
@@ -149,26 +195,55 @@ private:
                     text("'", (root_ / below_ / "val").native(), "' has images but no folder a ",
                          "class, and there is no list of their labels (LOC_val_solution.csv or "
                          "val_labels.txt in data.root) name one by data.val_labels"));
-        const std::vector<std::string> labels = read_validation_labels(list, files, all_classes_);
+        const LabelClasses classes{all_classes_, whole_set()};
+        const ValidationLabels labels = read_validation_labels(list, files, classes);
         for (std::size_t i = 0; i < files.size(); ++i) {
             const auto chosen =
-                std::lower_bound(index_.classes.begin(), index_.classes.end(), labels[i]);
-            if (chosen != index_.classes.end() && *chosen == labels[i]) {
+                std::lower_bound(index_.classes.begin(), index_.classes.end(), labels.classes[i]);
+            if (chosen != index_.classes.end() && *chosen == labels.classes[i]) {
                 index_.val.push_back({text(below_, "val/", files[i]),
                                       static_cast<std::int32_t>(chosen - index_.classes.begin())});
             }
         }
+        LL_VALIDATE(!index_.val.empty(), ExitCode::bad_data,
+                    text("'", list, "' gives no image of val/ a class that is trained ('",
+                         labels.elsewhere > 0 ? labels.first_elsewhere : labels.classes.front(),
+                         "' is one that it gives) use the list of this data set, or remove val/ "
+                         "to train without validation"));
+        report_left_out(labels, files.size(), classes.whole.empty());
+    }
+
+    /// A class that is not in train/ is a slip of the pen, unless the whole set is known to have
+    /// it.
+    void report_left_out(const ValidationLabels& labels, std::size_t files,
+                         bool is_doubtful) const {
+        const std::size_t left_out = files - index_.val.size();
+        if (labels.elsewhere > 0 && is_doubtful) {
+            log::warning(text(labels.elsewhere, " of ", files,
+                              " images in val/ are left out: train/ ", "has not their classes ('",
+                              labels.first_elsewhere, "' is the first",
+                              did_you_mean(labels.first_elsewhere, all_classes_), ")"));
+        } else if (left_out > 0) {
+            log::info(text("validation takes ", index_.val.size(), " of ", files,
+                           " images in val/: the others are of other classes"));
+        }
+    }
+
+    void find_names() {
+        const std::string list = list_file(root_, settings_.class_names, name_lists);
+        if (!list.empty()) {
+            names_ = read_class_names(list, all_classes_);
+        }
     }
 
     void name_classes() {
-        const std::string list = list_file(root_, settings_.class_names, name_lists);
-        if (list.empty()) {
+        const auto says_more = [](const auto& name) { return !name.second.empty(); };
+        if (std::none_of(names_.begin(), names_.end(), says_more)) {
             return;
         }
-        const std::unordered_map<std::string, std::string> names = read_class_names(list);
         for (const std::string& name : index_.classes) {
-            const auto found = names.find(name);
-            index_.class_names.push_back(found != names.end() ? found->second : std::string());
+            const auto found = names_.find(name);
+            index_.class_names.push_back(found != names_.end() ? found->second : std::string());
         }
     }
 
@@ -177,6 +252,7 @@ private:
     std::string_view below_;  // where train/ and val/ are: empty, or Kaggle's folder with its '/'
     FolderListing listing_;
     std::vector<std::string> all_classes_;
+    std::unordered_map<std::string, std::string> names_;  // of classes, for people
     ImageIndex index_;
 };
 
@@ -184,15 +260,17 @@ private:
 
 ImageIndex scan_image_folder(const DataSettings& settings) {
     LL_VALIDATE(!settings.root.empty(), ExitCode::configuration,
-                "data.root is not set (data.source = folder reads images from it)");
+                "data.root is not set (data.source = folder reads images from it) set data.root");
     LL_VALIDATE(fs::is_directory(settings.root), ExitCode::input_missing,
-                text("no data folder '", settings.root, "' (data.root)"));
+                text("no data folder '", settings.root,
+                     "' (data.root names it) look at the path, or name by data.remote where it is "
+                     "to be copied from"));
     try {
         return Scan(settings).run();
     } catch (const fs::filesystem_error& error) {
         throw Error(ExitCode::input_missing,
                     text("cannot read data folder '", error.path1().native(), "' (",
-                         error.code().message(), ")"));
+                         error.code().message(), ") see to it that it can be read"));
     }
 }
 

@@ -1,6 +1,5 @@
 #include "layerledger/data/image_check.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -8,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <string>
 #include <string_view>
 
@@ -16,8 +16,6 @@
 
 namespace layerledger {
 namespace {
-
-constexpr std::size_t most_files = 10'000;
 
 /// Why a file cannot be decoded, as far as its beginning tells; empty where nothing is wrong.
 std::string fault_of(const std::string& path) {
@@ -37,15 +35,30 @@ std::string fault_of(const std::string& path) {
     return begin.starts_with("\xFF\xD8\xFF") ? "" : "it does not begin as a JPEG file does";
 }
 
+/// A step that visits all of `count` places, and any few of them evenly: near the golden ratio, and
+/// without a common divisor.
+std::size_t even_step(std::size_t count) {
+    auto step = static_cast<std::size_t>(0.618 * static_cast<double>(count));
+    while (std::gcd(step, count) != 1) {
+        ++step;
+    }
+    return step;
+}
+
 }  // namespace
 
-void require_readable_validation(const ImageIndex& index, Shard shard) {
+std::size_t require_readable_validation(const ImageIndex& index, Shard shard,
+                                        std::chrono::milliseconds patience) {
+    const auto give_up = std::chrono::steady_clock::now() + patience;
     const auto ranks = static_cast<std::size_t>(shard.ranks);
     const auto rank = static_cast<std::size_t>(shard.rank);
     const std::size_t mine = (index.val.size() + ranks - 1 - rank) / ranks;
-    const std::size_t looked_at = std::min(mine, most_files);
-    for (std::size_t i = 0; i < looked_at; ++i) {
-        const std::size_t at = i * mine / looked_at * ranks + rank;
+    const std::size_t step = even_step(mine);
+    for (std::size_t i = 0; i < mine; ++i) {
+        if (std::chrono::steady_clock::now() >= give_up) {
+            return i;
+        }
+        const std::size_t at = i * step % mine * ranks + rank;
         const std::string path = (std::filesystem::path(index.root) / index.val[at].path).string();
         if (const std::string fault = fault_of(path); !fault.empty()) {
             throw Error(ExitCode::bad_data,
@@ -53,6 +66,7 @@ void require_readable_validation(const ImageIndex& index, Shard shard) {
                              ") repair or remove it, or set data.on_error = skip"));
         }
     }
+    return mine;
 }
 
 }  // namespace layerledger

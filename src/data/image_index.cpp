@@ -123,11 +123,30 @@ std::string ImageIndex::digest() const {
     return digest.text();
 }
 
+namespace {
+
+/// A name with a tab or an end of line in it stays one field of one line.
+std::string escaped(const std::string& path) {
+    std::string shown;
+    for (const char c : path) {
+        switch (c) {
+            case '\t': shown += "\\t"; break;
+            case '\n': shown += "\\n"; break;
+            case '\r': shown += "\\r"; break;
+            case '\\': shown += "\\\\"; break;
+            default: shown += c;
+        }
+    }
+    return shown;
+}
+
+}  // namespace
+
 void write_image_list(const std::vector<ImageIndex::Image>& images, const std::string& file) {
     const std::string part = file + ".part";
     std::ofstream out(part, std::ios::binary);
     for (const ImageIndex::Image& image : images) {
-        out << image.path << '\t' << image.label << '\n';
+        out << escaped(image.path) << '\t' << image.label << '\n';
     }
     out.close();
     std::error_code failure;

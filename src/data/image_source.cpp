@@ -84,6 +84,7 @@ public:
         plan_.batches = -1;
         plan_.prefetch = settings.prefetch;
         plan_.threads = settings.workers;
+        plan_.from = index.root;
         plan_.draw = [epochs =
                           ShardedEpochs(images_.size(), iterations_per_epoch, batch, shard, seed),
                       replace = on_error_ == OnError::skip](std::int64_t number,

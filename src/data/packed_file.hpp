@@ -48,7 +48,9 @@ public:
               std::span<std::uint8_t> pixels);
 
 private:
+    void check();
     void check_group(PackedPart part);
+    [[nodiscard]] ImageIndex read_index() const;
 
     std::string path_;
     hdf5::File file_;

@@ -128,6 +128,7 @@ private:
             return Candidates{order, image, image < order->size() ? 1U : 0U, 0};
         };
         plan.threads = settings_.workers;
+        plan.from = index_.root;
         return plan;
     }
 
@@ -147,8 +148,9 @@ private:
         const Presentation presentation{extent, ViewChooser(whole, pixels_of(extent)), {}};
         const BatchLoader::Plan loading = plan(images.size());
         BatchLoader loader(
-            images, [&] { return make_jpeg_loader(index_.root, presentation); }, extent.elements(),
-            loading);
+            images,
+            [root = index_.root, presentation] { return make_jpeg_loader(root, presentation); },
+            extent.elements(), loading);
         std::vector<std::int32_t> labels;
         std::vector<std::string> paths;
         for (std::int64_t batch = 0; batch < loading.batches; ++batch) {
@@ -174,7 +176,8 @@ private:
         }
         LL_VALIDATE(!labels.empty(), ExitCode::bad_data,
                     text("none of the ", count, " images for ", group, " in '", index_.root,
-                         "' can be read"));
+                         "' can be read (the log says why of each) repair them, or leave the ",
+                         "folder out"));
         file_.set_rows(group + "/images", labels.size());
         file_.create_dataset(group + "/labels", hdf5::Element::int32, {labels.size()});
         file_.write<std::int32_t>(group + "/labels", labels);
@@ -239,7 +242,8 @@ PackResult pack_images(const ImageIndex& index, const DataSettings& settings,
                          ") check the folder and the space in it"));
     } catch (const fs::filesystem_error& error) {
         throw Error(ExitCode::cannot_create,
-                    text("cannot write '", options.file, "' (", error.code().message(), ")"));
+                    text("cannot write '", options.file, "' (", error.code().message(),
+                         ") choose a folder that is there and can be written"));
     }
 }
 

@@ -58,6 +58,7 @@ private:
     StagingProgress& progress_;
     std::stop_token stop_;
     std::string prefix_;
+    std::vector<std::string> whole_;  // all classes of the remote
     std::vector<std::string> classes_;
     std::vector<int> kept_open_;
     Clock::time_point touched_ = Clock::now();
@@ -185,7 +186,9 @@ void Stage::find_classes() {
                   [&](std::string_view line) { lines.emplace_back(line); });
         if (!failure) {
             prefix_ = prefix;
-            classes_ = choose_classes(listed_folders(lines), settings_.classes);
+            whole_ = listed_folders(lines);
+            classes_ =
+                choose_classes(whole_, settings_.classes, text("'", remote_.source(folder), "'"));
             LL_VALIDATE(!classes_.empty(), ExitCode::bad_data,
                         text("'", remote_.source(folder),
                              "' has no classes (no folders in it) "
@@ -240,7 +243,8 @@ StagedSet Stage::transfer(const std::string& target, bool only_look, bool may_de
 
 /// A whole set is asked about first, so that its marker stays while there is nothing to do.
 bool Stage::is_up_to_date(const StagingMarker& marker, StagedSet& set) {
-    if (!marker.is_whole || marker.remote != settings_.remote || marker.classes != classes_) {
+    if (!marker.is_whole || marker.remote != settings_.remote || marker.classes != classes_ ||
+        marker.whole != whole_) {
         return false;
     }
     set = transfer(settings_.root, /*only_look=*/true, /*may_delete=*/true);
@@ -266,10 +270,10 @@ StagedSet Stage::run() {
         log::warning(text("'", settings_.root, "' held images of ", marker->remote,
                           "; its classes become those of ", settings_.remote));
     }
-    StagingMarker next{false, settings_.remote, classes_, 0, 0, 0};
+    StagingMarker next{false, settings_.remote, classes_, whole_, 0, 0, 0};
     write_marker(settings_.root, next);
     set = transfer(settings_.root, /*only_look=*/false, /*may_delete=*/true);
-    next = {true, settings_.remote, classes_, set.files, set.bytes, set.digest};
+    next = {true, settings_.remote, classes_, whole_, set.files, set.bytes, set.digest};
     write_marker(settings_.root, next);
     return set;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -17,7 +18,7 @@
 namespace layerledger {
 namespace {
 
-constexpr std::string_view first_line = "layerledger staging 1";
+constexpr std::string_view first_line = "layerledger staging 2";
 
 std::string marker_path(const std::string& root) {
     return root + "/.layerledger-staged";
@@ -28,13 +29,15 @@ Error cannot_write(const std::string& path) {
                                           ") choose a data.root that can be written")};
 }
 
-/// One fact a line, in words; a class on each line to the end.
+/// One fact a line, in words; then a class of the remote in each, after '+' where it is chosen.
 std::string to_text(const StagingMarker& marker) {
     std::string out =
         text(first_line, "\n", marker.is_whole ? "whole" : "begun", "\n", marker.remote, "\n",
              marker.files, " ", marker.bytes, " ", marker.digest, "\n");
-    for (const std::string& name : marker.classes) {
-        out += name + "\n";
+    for (const std::string& name : marker.whole) {
+        const bool is_chosen =
+            std::binary_search(marker.classes.begin(), marker.classes.end(), name);
+        out += (is_chosen ? "+" : "-") + name + "\n";
     }
     return out + "\n";  // the empty line says that nothing is cut off
 }
@@ -52,7 +55,10 @@ StagingMarker from_text(std::istream& in) {
     while (!ends && std::getline(in, line)) {
         ends = line.empty();
         if (!ends) {
-            marker.classes.push_back(line);
+            marker.whole.push_back(line.substr(1));
+        }
+        if (line.starts_with('+')) {
+            marker.classes.push_back(line.substr(1));
         }
     }
     const bool has_numbers(numbers >> marker.files >> marker.bytes >> marker.digest);

@@ -14,7 +14,8 @@ namespace layerledger {
 struct StagingMarker {
     bool is_whole = false;  ///< false: a transfer has begun and not ended
     std::string remote;
-    std::vector<std::string> classes;
+    std::vector<std::string> classes;  ///< chosen, sorted
+    std::vector<std::string> whole;    ///< all that the remote has, sorted
     std::int64_t files = 0;
     std::int64_t bytes = 0;
     std::uint64_t digest = 0;

@@ -13,22 +13,24 @@ namespace layerledger {
 namespace {
 
 // Image g of global batch i is validation image i*N*B + g; rank g % N has it at place g / N.
-BatchLoader::Plan plan_pass(std::size_t images, const DataSettings& settings, std::int64_t batch,
-                            Shard shard) {
+BatchLoader::Plan plan_pass(const ImageIndex& index, const DataSettings& settings,
+                            std::int64_t batch, Shard shard) {
+    const std::size_t images = index.val.size();
     auto order = std::make_shared<ImageOrder>(images);
     std::iota(order->begin(), order->end(), 0U);
     const std::int64_t global_batch = shard.ranks * batch;
     const auto count = static_cast<std::int64_t>(images);
-    return {
-        batch,
-        (count + global_batch - 1) / global_batch,
-        [order, count, global_batch, shard](std::int64_t number, std::int64_t place) {
-            const std::int64_t image = number * global_batch + place * shard.ranks + shard.rank;
-            return Candidates{order, static_cast<std::size_t>(image), image < count ? 1U : 0U, 0};
-        },
-        0,
-        settings.prefetch,
-        settings.workers};
+    BatchLoader::Plan plan;
+    plan.batch_size = batch;
+    plan.batches = (count + global_batch - 1) / global_batch;
+    plan.draw = [order, count, global_batch, shard](std::int64_t number, std::int64_t place) {
+        const std::int64_t image = number * global_batch + place * shard.ranks + shard.rank;
+        return Candidates{order, static_cast<std::size_t>(image), image < count ? 1U : 0U, 0};
+    };
+    plan.prefetch = settings.prefetch;
+    plan.threads = settings.workers;
+    plan.from = index.root;
+    return plan;
 }
 
 class ImageValidation final : public ValidationSource {
@@ -37,7 +39,7 @@ public:
                     std::int64_t batch, Shard shard)
         : on_error_(settings.on_error),
           pixels_(image.elements()),
-          plan_(plan_pass(index.val.size(), settings, batch, shard)),
+          plan_(plan_pass(index, settings, batch, shard)),
           loader_(index.val,
                   choose_loader(index, settings, PackedPart::val,
                                 {image, ViewChooser(settings, pixels_of(image)),

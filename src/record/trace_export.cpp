@@ -121,17 +121,17 @@ RowWindow wanted_window(const hdf5::File& file, const WindowData& data, const Tr
     const auto iteration = file.read<std::int64_t>("iteration", hdf5::Slab{{0}, {committed}});
     LL_VALIDATE(wanted.first >= iteration.front() && wanted.last <= iteration.back() &&
                     wanted.first <= wanted.last,
-                ExitCode::usage,
+                ExitCode::configuration,
                 text("--iterations ", wanted.first, ":", wanted.last,
                      " is not in the run (command line); it has ", iteration.front(), ":",
                      iteration.back()));
     const auto first = std::ranges::lower_bound(iteration, wanted.first);
     const auto last = std::ranges::upper_bound(iteration, wanted.last);
     const auto count = static_cast<std::uint64_t>(last - first);
-    LL_VALIDATE(count > 0, ExitCode::usage,
+    LL_VALIDATE(count > 0, ExitCode::configuration,
                 text("--iterations ", wanted.first, ":", wanted.last,
                      " were lost when the run was recorded (command line); choose others"));
-    LL_VALIDATE(count <= most_iterations(data), ExitCode::usage,
+    LL_VALIDATE(count <= most_iterations(data), ExitCode::configuration,
                 text("--iterations ", wanted.first, ":", wanted.last, " has ",
                      count * events_per_iteration(data), " events (viewers fail on more than ",
                      most_trace_events, ") at most ", most_iterations(data),

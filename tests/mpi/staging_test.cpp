@@ -132,7 +132,7 @@ TEST_F(Staging, AHalfMadeSetIsRefusedOnWhateverNodeItIs) {
     const int culprit = world_.size() - 1;
     static_cast<void>(stage_it());
     if (world_.rank() == culprit) {
-        write_marker(experiment_.data.root, {false, remote_, {}, 0, 0, 0});
+        write_marker(experiment_.data.root, {false, remote_, {}, {}, 0, 0, 0});
     }
     experiment_.data.remote.clear();
     expect_agreed(ExitCode::bad_data, culprit);

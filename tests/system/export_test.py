@@ -23,7 +23,7 @@ except ImportError as missing:
 
 PROGRAM = os.environ["LAYERLEDGER"]
 MPIRUN = os.environ["MPIRUN"].split()
-USAGE, BAD_DATA, MISSING, CANNOT_CREATE, DATA_LOST = 64, 65, 66, 73, 74
+USAGE, BAD_DATA, MISSING, CANNOT_CREATE, DATA_LOST, CONFIGURATION = 64, 65, 66, 73, 74, 78
 RANKS, ITERATIONS, WARMUP = 2, 23, 5
 
 
@@ -295,7 +295,7 @@ class Refusals(ExportTest):
         for window in ("20:30", f"{ITERATIONS}:{ITERATIONS}", "9:8", "x"):
             result = self.export(self.run_file, "--trace", self.folder / "t.json.gz",
                                  "--iterations", window)
-            self.assert_refused(result, USAGE, window)
+            self.assert_refused(result, CONFIGURATION, window)
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_what_is_there_is_kept(self):

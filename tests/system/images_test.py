@@ -166,6 +166,39 @@ class WrongImages(ImagesTest):
         self.assert_refused(self.train(data__classes=self.folder / "gone.txt"), MISSING, "gone.txt")
 
 
+    def test_a_staged_part_of_a_flat_set_is_trained_and_validated(self):
+        self.write_flat()
+        (self.images / "val_labels.txt").write_text(
+            "".join(f"val_{i}.JPEG {CLASSES[i % 3]}\n" for i in range(6)))
+        result = self.train(data__remote=self.images, data__root=self.folder / "copy",
+                            data__classes="n01,n03")
+        with self.assert_trained(result) as run:
+            self.assertEqual(run["validation/images"][()], 4)
+        self.assertIn("validation takes 4 of 6 images in val/", result.stderr)
+        self.assertIn(".layerledger-staged", os.listdir(self.folder / "copy"))
+
+    def test_links_to_nowhere_are_known_before_training(self):
+        self.write_folders()
+        (self.images / "train/n01/lost.JPEG").symlink_to("moved.JPEG")
+        self.assert_refused(self.train(), BAD_DATA, "1 image is a link to nowhere", "lost.JPEG",
+                            "data.on_error = skip")
+        result = self.train(data__on_error="skip")
+        with self.assert_trained(result) as run:
+            self.assertEqual(run["labels"].attrs["train_images"], 25)
+        self.assertIn("1 image is a link to nowhere", result.stderr)
+
+    def test_what_validation_lacks_is_said(self):
+        self.write_folders(val=0)
+        result = self.train(train__validate_every=1, train__checkpoint_every=3)
+        self.assert_trained(result).close()
+        self.assertIn(f"train.validate_every = 1 has no effect: '{self.images}' has no folder val/",
+                      result.stderr)
+        validated = subprocess.run(
+            [*MPIRUN, "-n", "1", PROGRAM, "validate", "--checkpoint",
+             self.run_file.parent / "run.checkpoints"],
+            timeout=120, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assert_refused(validated, MISSING, f"'{self.images}' has no folder val/")
+
     def test_validation_images_are_looked_at_before_training(self):
         self.write_folders(val=4)
         victim = self.images / "val/n03/1.JPEG"
@@ -245,7 +278,8 @@ class Packing(ImagesTest):
     def test_words_that_make_no_sense(self):
         self.write_folders()
         self.assert_refused(self.run_program("pack", self.images), USAGE, "a folder and the file")
-        self.assert_refused(self.pack("--size", "none"), USAGE, "--size is 'none'")
+        self.assert_refused(self.pack("--size", "none"), CONFIGURATION, "--size is 'none'")
+        self.assert_refused(self.pack("--size"), USAGE, "--size has no value")
         self.assert_refused(self.pack("--data.clases", "2"), CONFIGURATION, "data.classes")
         self.assert_refused(self.run_program("pack", self.folder / "gone", self.packed), MISSING,
                             "no data folder")
@@ -263,6 +297,10 @@ class Packing(ImagesTest):
         self.assert_refused(self.train(**packed), BAD_DATA, "some other HDF5 file")
         self.assertEqual(self.pack("--size", "16", "--overwrite").returncode, 0)
         self.assert_refused(self.train(**packed), CONFIGURATION, "28 x 28", "16 x 16")
+        self.assertEqual(self.pack("--size", "32", "--overwrite").returncode, 0)
+        os.truncate(self.packed, self.packed.stat().st_size // 2)
+        self.assert_refused(self.train(**packed), BAD_DATA, str(self.packed),
+                            "copy or pack it again")
 
 
 if __name__ == "__main__":

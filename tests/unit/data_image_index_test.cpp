@@ -1,11 +1,14 @@
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 
 #include "data_fixture.hpp"
 #include "layerledger/base/error.hpp"
+#include "layerledger/data/image_check.hpp"
 
 namespace layerledger {
 namespace {
@@ -91,7 +94,7 @@ TEST_F(ImageIndexScan, RefusesClassesThatAreNotThere) {
     settings_.classes = {"apple"};
     expect_error(ExitCode::configuration, "names one class");
     settings_.classes = {"apple", "apple"};
-    expect_error(ExitCode::configuration, "twice");
+    expect_error(ExitCode::configuration, "names 'apple' a second time (each class counts once)");
 }
 
 TEST_F(ImageIndexScan, MissesTheRootAndItsTrainFolder) {
@@ -145,6 +148,36 @@ TEST_F(ImageIndexScan, SurvivesTheWayToAnotherRank) {
     EXPECT_EQ(paths(copy.val), paths(index.val));
     EXPECT_THROW(static_cast<void>(ImageIndex::deserialize(text.substr(0, text.size() - 3))),
                  Error);
+}
+
+TEST_F(ImageIndexScan, ListsEachImageInALineOfItsOwn) {
+    const std::string file = (root_ / "list.tsv").string();
+    write_image_list({{"train/a/1\t2\n3\\n.jpg", 1, 0}, {"train/b c/ä.jpg", 0, 0}}, file);
+    std::ifstream in(file);
+    const std::string content{std::istreambuf_iterator<char>(in), {}};
+    EXPECT_EQ(content, "train/a/1\\t2\\n3\\\\n.jpg\t1\ntrain/b c/ä.jpg\t0\n");
+}
+
+TEST_F(ImageIndexScan, LooksAtTheBeginningOfEveryValidationImage) {
+    ImageIndex index;
+    index.root = settings_.root;
+    for (int i = 0; i < 101; ++i) {
+        const std::string path = "val/" + std::to_string(i) + ".jpg";
+        write(path, {0xFF, 0xD8, 0xFF, 0xE0});
+        index.val.push_back({path, 0, 0});
+    }
+    EXPECT_EQ(require_readable_validation(index, {0, 2}), 51U);
+    EXPECT_EQ(require_readable_validation(index, {1, 2}), 50U);
+    EXPECT_EQ(require_readable_validation({}, {0, 1}), 0U);
+    EXPECT_EQ(require_readable_validation(index, {0, 1}, std::chrono::milliseconds(0)), 0U);
+    // Whichever it is, one of the two ranks meets it.
+    for (const int odd : {0, 1, 49, 50, 99, 100}) {
+        const std::string path = index.val[static_cast<std::size_t>(odd)].path;
+        write(path, testing::png());
+        EXPECT_EQ(require_readable_validation(index, {1 - odd % 2, 2}), odd % 2 == 0 ? 50U : 51U);
+        EXPECT_THROW(static_cast<void>(require_readable_validation(index, {odd % 2, 2})), Error);
+        write(path, {0xFF, 0xD8, 0xFF, 0xE0});
+    }
 }
 
 }  // namespace

@@ -158,7 +158,7 @@ TEST_F(Packed, RefusesWhatIsNoPackedFile) {
     expect_refusal(ExitCode::input_missing, "no packed file");
     std::ofstream(options_.file) << "text";
     expect_refusal(ExitCode::bad_data, "not even HDF5");
-    { hdf5::File other = hdf5::File::create(options_.file); }
+    { const hdf5::File other = hdf5::File::create(options_.file); }
     expect_refusal(ExitCode::bad_data, "some other HDF5 file");
     {
         hdf5::File other = hdf5::File::create(options_.file);
@@ -170,9 +170,33 @@ TEST_F(Packed, RefusesWhatIsNoPackedFile) {
         hdf5::File other = hdf5::File::create(options_.file);
         other.set_attribute("/", "format", "layerledger packed images");
         other.set_attribute("/", "format_version", std::int64_t{1});
+        other.create_dataset("classes", hdf5::Element::text, {0});
         other.create_group("train");
     }
     expect_refusal(ExitCode::bad_data, "damaged");
+}
+
+// As a copy that was broken off, or a disk that was full.
+TEST_F(Packed, RefusesAFileThatIsCutShort) {
+    write_numbered("train", 23);
+    pack();
+    const auto whole = std::filesystem::file_size(options_.file);
+    for (const std::uintmax_t bytes : {whole - 1, whole / 2, whole / 10}) {
+        std::filesystem::resize_file(options_.file, bytes);
+        expect_refusal(ExitCode::bad_data, "'" + options_.file + "' (data.file) is damaged (");
+        expect_refusal(ExitCode::bad_data, ") copy or pack it again");
+    }
+}
+
+TEST_F(Packed, RefusesAFileWithoutClasses) {
+    write_numbered("train", 4);
+    pack();
+    {
+        hdf5::File file = hdf5::File::create(options_.file);
+        file.set_attribute("/", "format", "layerledger packed images");
+        file.set_attribute("/", "format_version", std::int64_t{1});
+    }
+    expect_refusal(ExitCode::bad_data, "(it does not name its classes) copy or pack it again");
 }
 
 TEST_F(Packed, RefusesANetworkOfLargerImages) {

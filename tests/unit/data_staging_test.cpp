@@ -13,6 +13,7 @@
 
 #include "data/staging_marker.hpp"
 #include "layerledger/base/error.hpp"
+#include "layerledger/data/image_index.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace layerledger {
@@ -93,6 +94,17 @@ protected:
         }
         std::sort(names.begin(), names.end());
         return names;
+    }
+
+    /// What validation of the staged root takes: images and their classes.
+    void expect_validation(const std::vector<std::string>& expected) const {
+        const ImageIndex index = scan_image_folder(settings_);
+        std::vector<std::string> found;
+        for (const ImageIndex::Image& image : index.val) {
+            found.push_back(image.path + " " +
+                            index.classes.at(static_cast<std::size_t>(image.label)));
+        }
+        EXPECT_EQ(found, expected);
     }
 
     testing::TemporaryFolder folder_;
@@ -187,17 +199,46 @@ TEST_F(StagingTest, TakesNamesByTheLetter) {
 
 TEST_F(StagingTest, FindsKagglesTree) {
     const fs::path kaggle = fs::path(folder_.path("")) / "kaggle";
-    write(kaggle / "ILSVRC/Data/CLS-LOC/train/cat/1.jpg", "1");
-    write(kaggle / "ILSVRC/Data/CLS-LOC/train/dog/1.jpg", "2");
-    write(kaggle / "ILSVRC/Data/CLS-LOC/train/fox/1.jpg", "2");
-    write(kaggle / "ILSVRC/Data/CLS-LOC/val/flat.jpg", "3");
+    for (const char* name : {"n01440764", "n02102040", "n02979186"}) {
+        write(kaggle / "ILSVRC/Data/CLS-LOC/train" / name / "1.JPEG", "1");
+    }
+    for (const char* name :
+         {"ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002", "ILSVRC2012_val_00000003"}) {
+        write(kaggle / "ILSVRC/Data/CLS-LOC/val" / (std::string(name) + ".JPEG"), "3");
+    }
     write(kaggle / "ILSVRC/Annotations/1.xml", "4");
-    write(kaggle / "LOC_val_solution.csv", "5");
+    write(kaggle / "LOC_val_solution.csv",
+          "ImageId,PredictionString\n"
+          "ILSVRC2012_val_00000003,n02102040 85 1 499 272 \n"
+          "ILSVRC2012_val_00000001,n02979186 111 108 441 193 n02979186 1 2 3 4 \n"
+          "ILSVRC2012_val_00000002,n01440764 63 1 406 374 \n");
     settings_.remote = kaggle;
+    settings_.classes = {"2"};
     static_cast<void>(stage_it());
-    EXPECT_THAT(files(), ElementsAre("ILSVRC/Data/CLS-LOC/train/cat/1.jpg",
-                                     "ILSVRC/Data/CLS-LOC/train/dog/1.jpg",
-                                     "ILSVRC/Data/CLS-LOC/val/flat.jpg", "LOC_val_solution.csv"));
+    EXPECT_THAT(files(), ElementsAre("ILSVRC/Data/CLS-LOC/train/n01440764/1.JPEG",
+                                     "ILSVRC/Data/CLS-LOC/train/n02102040/1.JPEG",
+                                     "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG",
+                                     "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000002.JPEG",
+                                     "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000003.JPEG",
+                                     "LOC_val_solution.csv"));
+    expect_validation({"ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000002.JPEG n01440764",
+                       "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000003.JPEG n02102040"});
+}
+
+// The list speaks of all classes, the root has two of them.
+TEST_F(StagingTest, AStagedPartOfAFlatSetCanBeTrainedOn) {
+    for (const char* list :
+         {"flat.jpg fox\na.jpg dog\nb.jpg cat\n", "flat.jpg 2\na.jpg 1\nb.jpg 0\n"}) {
+        fs::remove_all(root());
+        fs::remove_all(remote() / "val");
+        for (const char* name : {"flat.jpg", "a.jpg", "b.jpg"}) {
+            write(remote() / "val" / name, name);
+        }
+        write(remote() / "val_labels.txt", list);
+        settings_.classes = {"dog", "fox"};
+        static_cast<void>(stage_it());
+        expect_validation({"val/a.jpg dog", "val/flat.jpg fox"});
+    }
 }
 
 TEST_F(StagingTest, FollowsLinks) {
@@ -296,21 +337,28 @@ protected:
 
 TEST_F(MarkerTest, ReadsBackWhatItWrote) {
     EXPECT_FALSE(read_marker(root()));
-    write_marker(root(), {true, "ann@node:/a b", {"cat", "do g"}, 3, 40, 0xFFFFFFFFFFFFFFFFU});
+    write_marker(root(), {true,
+                          "ann@node:/a b",
+                          {"cat", "do g"},
+                          {"cat", "do g", "fox"},
+                          3,
+                          40,
+                          0xFFFFFFFFFFFFFFFFU});
     const auto marker = read_marker(root());
     ASSERT_TRUE(marker);
     EXPECT_TRUE(marker->is_whole);
     EXPECT_EQ(marker->remote, "ann@node:/a b");
     EXPECT_THAT(marker->classes, ElementsAre("cat", "do g"));
+    EXPECT_THAT(marker->whole, ElementsAre("cat", "do g", "fox"));
     EXPECT_EQ(marker->files, 3);
     EXPECT_EQ(marker->bytes, 40);
     EXPECT_EQ(marker->digest, 0xFFFFFFFFFFFFFFFFU);
-    write_marker(root(), {false, "x", {}, 0, 0, 0});
+    write_marker(root(), {false, "x", {}, {}, 0, 0, 0});
     EXPECT_FALSE(read_marker(root())->is_whole);
 }
 
 TEST_F(MarkerTest, OneThatIsCutShortOrForeignIsNotWhole) {
-    write_marker(root(), {true, "x", {"cat", "dog"}, 3, 40, 7});
+    write_marker(root(), {true, "x", {"cat", "dog"}, {"cat", "dog"}, 3, 40, 7});
     std::ifstream file(folder_.path(".layerledger-staged"));
     const std::string whole(std::istreambuf_iterator<char>(file), {});
     for (std::size_t length = 0; length + 1 < whole.size(); ++length) {
@@ -319,7 +367,7 @@ TEST_F(MarkerTest, OneThatIsCutShortOrForeignIsNotWhole) {
         ASSERT_TRUE(marker);
         EXPECT_FALSE(marker->is_whole) << length << " of " << whole.size() << " bytes";
     }
-    write_text("layerledger staging 2\nwhole\nx\n1 2 3\n\n");
+    write_text("layerledger staging 3\nwhole\nx\n1 2 3\n\n");
     EXPECT_FALSE(read_marker(root())->is_whole);
 }
 

@@ -9,12 +9,13 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Words = std::vector<std::string>;
 
-void expect_refused(const Words& words, const std::string& reason) {
+void expect_refused(const Words& words, const std::string& reason,
+                    ExitCode code = ExitCode::usage) {
     try {
         (void)parse_export_request(words);
         ADD_FAILURE() << "accepted, where expected: " << reason;
     } catch (const Error& error) {
-        EXPECT_EQ(error.code(), ExitCode::usage);
+        EXPECT_EQ(error.code(), code);
         EXPECT_THAT(error.what(), HasSubstr(reason));
     }
 }
@@ -50,14 +51,15 @@ TEST(ExportRequest, RefusesWhatMakesNoSense) {
     expect_refused({"a.h5"}, "neither --csv nor --trace");
     expect_refused({"a.h5", "--csv", "d", "--trace", "t.gz"}, "together");
     expect_refused({"a.h5", "b.h5", "--trace", "t.gz"}, "of one run");
-    expect_refused({"a.h5", "--trace", "t.json"}, ".gz");
+    expect_refused({"a.h5", "--trace", "t.json"}, ".gz", ExitCode::configuration);
     expect_refused({"a.h5", "--csv", "d", "--iterations", "1:2"}, "belongs to --trace");
     expect_refused({"a.h5", "--csv"}, "wants a value");
     expect_refused({"a.h5", "--csv="}, "wants a value");
     expect_refused({"a.h5", "--overwrite=yes", "--csv", "d"}, "takes no value");
     expect_refused({"a.h5", "--cvs", "d"}, "did you mean '--csv'?");
     for (const char* window : {"7:5", "a:b", "-1:2", "1:", ":2", "1:2:3", "1.5"}) {
-        expect_refused({"a.h5", "--trace", "t.gz", "--iterations", window}, "is no window");
+        expect_refused({"a.h5", "--trace", "t.gz", "--iterations", window}, "is no window",
+                       ExitCode::configuration);
     }
 }
 

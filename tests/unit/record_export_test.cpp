@@ -147,7 +147,7 @@ TEST(ExportTrace, RefusesAWindowOutsideTheRun) {
     const std::string run = write_run(folder, "run.h5", 4);
     const std::string path = folder.path("t.json.gz");
     for (const TraceWindow window : {TraceWindow{2, 4}, TraceWindow{4, 4}, TraceWindow{3, 2}}) {
-        EXPECT_EQ(code_of([&] { export_trace(run, path, window); }), ExitCode::usage);
+        EXPECT_EQ(code_of([&] { export_trace(run, path, window); }), ExitCode::configuration);
     }
     EXPECT_FALSE(std::filesystem::exists(path));
     // 9 metadata a rank; 1 + 8 + 3 * 2 events a rank and profiled iteration, 2 counters.

@@ -18,7 +18,7 @@ enum class ExitCode : int {
     cannot_create = 73,  ///< the output cannot be created
     data_lost = 74,      ///< training ended, but recorded data could not be written
     interrupted = 75,    ///< stopped on request after saving; start it again
-    configuration = 78,  ///< a setting is unknown, of the wrong type or out of range
+    configuration = 78,  ///< a setting or the value of an option is wrong or unknown
 };
 
 /// A line of our own source. (Clang 14 has no Place.)

@@ -46,7 +46,8 @@ struct ImageIndex {
 /// input_missing where there is none, bad_data where it is something else.
 [[nodiscard]] ImageIndex read_packed_index(const DataSettings& settings);
 
-/// Writes "path<TAB>label<LF>" for each image, all or nothing. Throws Error{cannot_create}.
+/// Writes "path<TAB>label<LF>" for each image, all or nothing; tabs, ends of lines and backslashes
+/// in a path as \t, \n, \r and \\. Throws Error{cannot_create}.
 void write_image_list(const std::vector<ImageIndex::Image>& images, const std::string& file);
 
 }  // namespace layerledger

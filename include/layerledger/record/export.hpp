@@ -60,7 +60,7 @@ inline constexpr std::uint64_t most_trace_events = 2'000'000;
 /// stream and its communication stream, on rank 0's clock. Without a window the first three
 /// measured iterations, or as many as fit.
 ///
-/// Throws Error: input_missing and bad_data as `summarize` does; usage where the window is not in
+/// Throws Error: input_missing and bad_data as `summarize` does; configuration where the window is not in
 /// the run, or holds more events than a trace may have; cannot_create and data_lost as above.
 ExportedFile export_trace(const std::string& run_file, const std::string& path,
                           const std::optional<TraceWindow>& window);
