@@ -1,12 +1,14 @@
 #include "stage_data.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <string_view>
 #include <thread>
 
 #include "layerledger/base/log.hpp"
@@ -62,6 +64,17 @@ private:
     std::jthread thread_;  // last: it uses all of the above
 };
 
+/// How far all nodes are.
+struct Standing {
+    std::array<std::int64_t, 4> nodes{};  ///< by StagingStep, of those that are not done
+    std::int64_t bytes = 0;               ///< that have arrived
+    std::int64_t least_percent = 100;     ///< of what is listed
+
+    [[nodiscard]] std::int64_t at(StagingStep step) const {
+        return nodes[static_cast<std::size_t>(step)];
+    }
+};
+
 /// Lines about the transfers of all nodes, from rank 0.
 class Report {
 public:
@@ -69,30 +82,65 @@ public:
         : interval_(experiment.output.progress_seconds),
           is_shown_(is_shown && experiment.output.progress != "none") {}
 
-    void update(double bytes, std::int64_t least_percent, int nodes) {
+    void update(const Standing& standing) {
         const auto now = Clock::now();
-        if (!is_shown_ || now - said_ < interval_ || bytes <= 0) {
+        if (!is_shown_ || now - said_ < interval_) {
             return;
         }
         const double seconds = std::chrono::duration<double>(now - said_).count();
-        log::info(text("staging: ", bytes_text(bytes), " have arrived",
-                       nodes == 1 ? std::string() : text(" on ", nodes, " nodes"), ", ",
-                       least_percent, " % of what is listed, ",
-                       bytes_text((bytes - bytes_) / seconds), "/s"));
+        const auto bytes = static_cast<double>(standing.bytes);
+        std::string line = text("staging for ", duration_text(since(begun_)), ":");
+        const auto add = [&line](std::int64_t nodes, std::string_view does) {
+            if (nodes > 0) {
+                line += text(line.ends_with(':') ? " " : ", ", nodes,
+                             nodes == 1 ? " node " : " nodes ", does);
+            }
+        };
+        add(standing.at(StagingStep::asking), "asking the remote");
+        add(standing.at(StagingStep::waiting), "waiting for another process at the same root");
+        add(standing.at(StagingStep::receiving), "receiving");
+        add(standing.at(StagingStep::writing), "writing to the disk what has arrived");
+        if (bytes > 0) {
+            line += text("; ", bytes_text(bytes), " have arrived, ", standing.least_percent,
+                         " % of what is listed, ", bytes_text((bytes - bytes_) / seconds), "/s");
+        }
+        log::info(line);
         said_ = now;
         bytes_ = bytes;
     }
 
 private:
+    static double since(Clock::time_point then) {
+        return std::chrono::duration<double>(Clock::now() - then).count();
+    }
+
     std::chrono::duration<double> interval_;
     bool is_shown_;
-    Clock::time_point said_ = Clock::now();
+    Clock::time_point begun_ = Clock::now();
+    Clock::time_point said_ = begun_;
     double bytes_ = 0;
 };
 
+/// Collective; `worker` is null on ranks that do not stage.
+Standing standing_of(const Communicator& ranks, const Worker* worker) {
+    Standing standing;
+    for (std::size_t step = 0; step < standing.nodes.size(); ++step) {
+        const bool is_at = worker != nullptr && worker->state() == working &&
+                           static_cast<std::size_t>(worker->progress().step.load()) == step;
+        standing.nodes[step] = ranks.all_reduce_sum(std::int64_t{is_at ? 1 : 0});
+    }
+    standing.bytes = ranks.all_reduce_sum(worker != nullptr ? worker->progress().bytes.load() : 0);
+    // Only those that receive know of a share.
+    const bool receives =
+        worker != nullptr && worker->progress().step.load() == StagingStep::receiving;
+    standing.least_percent =
+        ranks.all_reduce_min(receives ? worker->progress().percent.load() : 100);
+    return standing;
+}
+
 /// Beats until every node is done or one has failed; false where one has failed. Nodes that are
 /// done keep the pace of the slowest.
-bool wait_for_all(const Communicator& ranks, const Worker* worker, int nodes, Report& report) {
+bool wait_for_all(const Communicator& ranks, const Worker* worker, Report& report) {
     for (;;) {
         const auto next = Clock::now() + heartbeat;
         while (worker != nullptr && worker->state() == working && StopSignals::caught() == 0 &&
@@ -107,10 +155,7 @@ bool wait_for_all(const Communicator& ranks, const Worker* worker, int nodes, Re
         if (worst != working) {
             return worst == done;
         }
-        const auto bytes = worker != nullptr ? worker->progress().bytes.load() : 0;
-        const auto percent = worker != nullptr ? worker->progress().percent.load() : 100;
-        report.update(static_cast<double>(ranks.all_reduce_sum(bytes)),
-                      ranks.all_reduce_min(percent), nodes);
+        report.update(standing_of(ranks, worker));
     }
 }
 
@@ -186,7 +231,7 @@ StagedData stage_data(const Communicator& world, const RankMap& rank, const Expe
     if (is_leader) {
         worker.emplace(StagingRequest{data.settings, only_look});
     }
-    const bool is_complete = wait_for_all(ranks, worker ? &*worker : nullptr, nodes, report);
+    const bool is_complete = wait_for_all(ranks, worker ? &*worker : nullptr, report);
     const bool had_failed = worker && worker->state() == failed;
     if (worker) {
         worker->stop();

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "child_process.hpp"
 #include "class_choice.hpp"
@@ -28,6 +31,9 @@ constexpr std::array<std::string_view, 2> prefixes{"", "ILSVRC/Data/CLS-LOC/"};
 constexpr std::int64_t longest_connect_seconds = 30;
 constexpr std::size_t most_error_lines = 200;
 
+/// What a disk may take to write what it has been given; later it is taken for dead.
+constexpr std::chrono::minutes longest_writing{15};
+
 /// One staging of one request.
 class Stage {
 public:
@@ -41,7 +47,11 @@ public:
     [[nodiscard]] StagedSet look();
 
 private:
+    void require_apart() const;
     void own_root();
+    [[nodiscard]] RootLock lock(RootLock::Kind kind);
+    [[nodiscard]] bool was_staged_since(const std::optional<StagingMarker>& before,
+                                        StagedSet& set) const;
     void find_classes();
     [[nodiscard]] bool is_up_to_date(const StagingMarker& marker, StagedSet& set);
     [[nodiscard]] StagedSet transfer(const std::string& target, bool only_look, bool may_delete);
@@ -64,15 +74,37 @@ private:
     Clock::time_point touched_ = Clock::now();
 };
 
+/// Whether `inner` lies in `outer`, or is it; both without links.
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+    return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first ==
+           outer.end();
+}
+
+/// A copy into itself would never end, and one that lies in what it is a copy of would be found
+/// there by the next.
+void Stage::require_apart() const {
+    if (remote_.kind != Remote::Kind::local) {
+        return;
+    }
+    std::error_code unknown;  // then the one of them is not there
+    const fs::path from = fs::canonical(remote_.source(""), unknown);
+    const fs::path to = fs::weakly_canonical(settings_.root, unknown);
+    if (from.empty() || to.empty()) {
+        return;
+    }
+    LL_VALIDATE(from != to, ExitCode::configuration,
+                text("data.root and data.remote are the same folder, '", settings_.root,
+                     "' (there is nothing to stage) unset data.remote"));
+    LL_VALIDATE(!lies_in(to, from) && !lies_in(from, to), ExitCode::configuration,
+                text("of data.root '", settings_.root, "' and data.remote '", settings_.remote,
+                     "' one lies in the other (a copy would hold itself) choose a data.root "
+                     "apart from data.remote"));
+}
+
 /// Only what staging made may be changed by it.
 void Stage::own_root() {
     const fs::path root = settings_.root;
     std::error_code failure;
-    LL_VALIDATE(
-        remote_.kind != Remote::Kind::local || !fs::equivalent(root, remote_.source(""), failure),
-        ExitCode::configuration,
-        text("data.root and data.remote are the same folder, '", settings_.root,
-             "' (there is nothing to stage) unset data.remote"));
     fs::create_directories(root, failure);
     LL_VALIDATE(!failure && fs::is_directory(root), ExitCode::cannot_create,
                 text("cannot create data.root '", settings_.root, "' (",
@@ -251,34 +283,98 @@ bool Stage::is_up_to_date(const StagingMarker& marker, StagedSet& set) {
     return set.is_whole && set.digest == marker.digest;
 }
 
+RootLock Stage::lock(RootLock::Kind kind) {
+    const auto patience_for_others = patience() + std::chrono::seconds(60);
+    progress_.step = StagingStep::waiting;
+    const auto tell = [&](std::chrono::seconds so_far) {
+        log::info(text("waiting for another process that stages into '", settings_.root, "'",
+                       so_far.count() > 0
+                           ? text(", for ", duration_text(static_cast<double>(so_far.count())))
+                           : std::string(),
+                       "; given up where it shows no sign of life for ",
+                       duration_text(static_cast<double>(patience_for_others.count()))));
+    };
+    return RootLock(settings_.root, kind,
+                    {patience_for_others, tell, [this] { return stop_.stop_requested(); }});
+}
+
+/// Where another process has staged the same since `before` was read, its word counts: so the nodes
+/// that share a root ask the remote once and not each of them.
+bool Stage::was_staged_since(const std::optional<StagingMarker>& before, StagedSet& set) const {
+    const std::optional<StagingMarker> now = read_marker(settings_.root);
+    if (!now || !now->is_whole || (before && before->id == now->id) ||
+        now->remote != settings_.remote ||
+        now->classes !=
+            choose_classes(now->whole, settings_.classes, text("'", settings_.remote, "'"))) {
+        return false;
+    }
+    set = {};
+    set.classes = now->classes;
+    set.files = now->files;
+    set.bytes = now->bytes;
+    set.digest = now->digest;
+    return true;
+}
+
+/// Goes on showing signs of life while a call into the file system does not return.
+class Pulse {
+public:
+    explicit Pulse(const std::string& root)
+        : thread_([root](const std::stop_token& stop) {
+              std::mutex mutex;
+              std::unique_lock lock(mutex);
+              std::condition_variable_any woken;
+              const auto end = Clock::now() + longest_writing;
+              while (!stop.stop_requested() && Clock::now() < end) {
+                  touch_marker(root);
+                  woken.wait_for(lock, stop, std::chrono::seconds(1), [] { return false; });
+              }
+          }) {}
+
+private:
+    std::jthread thread_;
+};
+
 StagedSet Stage::run() {
+    require_apart();
     own_root();
-    const RootLock lock(
-        settings_.root, patience() + std::chrono::seconds(60),
-        [this] {
-            log::info(text("waiting for another process that stages into ", settings_.root));
-        },
-        [this] { return stop_.stop_requested(); });
-    kept_open_ = {lock.descriptor()};
-    find_classes();
-    const std::optional<StagingMarker> marker = read_marker(settings_.root);
+    const std::optional<StagingMarker> before = read_marker(settings_.root);
     StagedSet set;
-    if (marker && is_up_to_date(*marker, set)) {
+    {
+        const RootLock to_look = lock(RootLock::Kind::look);
+        if (was_staged_since(before, set)) {
+            return set;
+        }
+        progress_.step = StagingStep::asking;
+        kept_open_ = {to_look.descriptor()};
+        find_classes();
+        const std::optional<StagingMarker> marker = read_marker(settings_.root);
+        if (marker && is_up_to_date(*marker, set)) {
+            return set;
+        }
+    }
+    const RootLock to_stage = lock(RootLock::Kind::stage);
+    if (was_staged_since(before, set)) {
         return set;
     }
-    if (marker && marker->remote != settings_.remote) {
-        log::warning(text("'", settings_.root, "' held images of ", marker->remote,
+    kept_open_ = {to_stage.descriptor()};
+    if (before && before->remote != settings_.remote) {
+        log::warning(text("'", settings_.root, "' held images of ", before->remote,
                           "; its classes become those of ", settings_.remote));
     }
-    StagingMarker next{false, settings_.remote, classes_, whole_, 0, 0, 0};
+    progress_.step = StagingStep::receiving;
+    StagingMarker next{0, false, settings_.remote, classes_, whole_, 0, 0, 0};
     write_marker(settings_.root, next);
     set = transfer(settings_.root, /*only_look=*/false, /*may_delete=*/true);
-    next = {true, settings_.remote, classes_, whole_, set.files, set.bytes, set.digest};
+    next = {0, true, settings_.remote, classes_, whole_, set.files, set.bytes, set.digest};
+    progress_.step = StagingStep::writing;
+    const Pulse pulse(settings_.root);
     write_marker(settings_.root, next);
     return set;
 }
 
 StagedSet Stage::look() {
+    require_apart();
     find_classes();
     std::error_code failure;
     const bool is_there = fs::is_directory(settings_.root, failure);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -30,10 +31,12 @@ Error cannot_write(const std::string& path) {
 }
 
 /// One fact a line, in words; then a class of the remote in each, after '+' where it is chosen.
-std::string to_text(const StagingMarker& marker) {
+std::string to_text(StagingMarker marker) {
+    std::random_device random;
+    marker.id = (std::uint64_t{random()} << 32U) | random();
     std::string out =
         text(first_line, "\n", marker.is_whole ? "whole" : "begun", "\n", marker.remote, "\n",
-             marker.files, " ", marker.bytes, " ", marker.digest, "\n");
+             marker.id, " ", marker.files, " ", marker.bytes, " ", marker.digest, "\n");
     for (const std::string& name : marker.whole) {
         const bool is_chosen =
             std::binary_search(marker.classes.begin(), marker.classes.end(), name);
@@ -61,7 +64,7 @@ StagingMarker from_text(std::istream& in) {
             marker.classes.push_back(line.substr(1));
         }
     }
-    const bool has_numbers(numbers >> marker.files >> marker.bytes >> marker.digest);
+    const bool has_numbers(numbers >> marker.id >> marker.files >> marker.bytes >> marker.digest);
     marker.is_whole = state == "whole" && has_numbers && ends;
     return marker;
 }
@@ -129,43 +132,63 @@ void touch_marker(const std::string& root) noexcept {
     ::utimensat(AT_FDCWD, marker_path(root).c_str(), nullptr, 0);
 }
 
-RootLock::RootLock(const std::string& root, std::chrono::seconds patience,
-                   const std::function<void()>& waiting, const std::function<bool()>& stop) {
+RootLock::RootLock(const std::string& root, Kind kind, const Waiting& waiting)
+    : path_(root + "/.layerledger-staging.lock") {
     using Clock = std::chrono::steady_clock;
-    const std::string path = root + "/.layerledger-staging.lock";
-    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd_ < 0) {
-        throw cannot_write(path);
-    }
-    auto alive = Clock::now();
+    constexpr std::chrono::seconds between_lines{30};
+    const auto begun = Clock::now();
+    auto told = begun - between_lines;
+    auto alive = begun;
     std::int64_t touched = touched_ns(root);
-    bool is_told = false;
-    // Some network file systems have no locks; there, care is the users'.
-    while (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
-        if (!is_told) {
-            waiting();
-            is_told = true;
+    while (!try_once(kind)) {
+        const auto now = Clock::now();
+        if (now - told >= between_lines) {
+            waiting.tell(std::chrono::duration_cast<std::chrono::seconds>(now - begun));
+            told = now;
         }
-        const std::int64_t now = touched_ns(root);
-        if (now != touched) {
-            touched = now;
-            alive = Clock::now();
+        if (const std::int64_t latest = touched_ns(root); latest != touched) {
+            touched = latest;
+            alive = now;
         }
-        const bool is_stopped = stop();
-        if (is_stopped || Clock::now() - alive > patience) {
-            ::close(fd_);
-            throw is_stopped
-                ? Error(ExitCode::interrupted, "staging was stopped")
-                : Error(ExitCode::cannot_create,
-                        text("another process has been staging into '", root, "' for ",
-                             duration_text(std::chrono::duration<double>(patience).count()),
-                             " without a sign of life; end it, or choose another data.root"));
+        if (waiting.stop()) {
+            throw Error(ExitCode::interrupted, text("waiting for '", root, "' was stopped (",
+                                                    "another process stages into it) start again"));
         }
+        LL_VALIDATE(now - alive <= waiting.patience, ExitCode::cannot_create,
+                    text("another process has been staging into '", root, "' for ",
+                         duration_text(std::chrono::duration<double>(waiting.patience).count()),
+                         " without a sign of life (it may hang) end it, or choose another "
+                         "data.root"));
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
 }
 
+/// False where others hold it. The file of a holder that has just gone is no lock any more: whoever
+/// comes next makes another.
+bool RootLock::try_once(Kind kind) {
+    const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        throw cannot_write(path_);
+    }
+    const int failure = ::flock(fd, (kind == Kind::stage ? LOCK_EX : LOCK_SH) | LOCK_NB);
+    const bool is_held = failure != 0 && (errno == EWOULDBLOCK || errno == EINTR);
+    struct stat ours {};
+    struct stat named {};
+    const bool is_gone = ::fstat(fd, &ours) != 0 || ::stat(path_.c_str(), &named) != 0 ||
+                         ours.st_ino != named.st_ino || ours.st_dev != named.st_dev;
+    // Some network file systems have no locks; there, care is the users'.
+    if (is_held || is_gone) {
+        ::close(fd);
+        return false;
+    }
+    fd_ = fd;
+    return true;
+}
+
 RootLock::~RootLock() {
+    if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) {  // not while others look
+        ::unlink(path_.c_str());
+    }
     ::close(fd_);
 }
 

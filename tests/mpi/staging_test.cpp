@@ -21,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
+const RootLock::Waiting at_once{1s, [](std::chrono::seconds) {}, [] { return false; }};
+
 class Staging : public ::testing::Test {
 protected:
     Staging() : world_(Communicator::world()) {
@@ -110,8 +112,7 @@ TEST_F(Staging, ANodeThatCannotEndsTheOthersAtOnce) {
         experiment_.data.root = folder_.path("file/root");
     } else {  // this node would wait longer than the test may take
         fs::create_directories(folder_.path("root"));
-        held.emplace(
-            folder_.path("root"), 1s, [] {}, [] { return false; });
+        held.emplace(folder_.path("root"), RootLock::Kind::stage, at_once);
     }
     expect_agreed(ExitCode::cannot_create, culprit);
 }
@@ -132,7 +133,7 @@ TEST_F(Staging, AHalfMadeSetIsRefusedOnWhateverNodeItIs) {
     const int culprit = world_.size() - 1;
     static_cast<void>(stage_it());
     if (world_.rank() == culprit) {
-        write_marker(experiment_.data.root, {false, remote_, {}, {}, 0, 0, 0});
+        write_marker(experiment_.data.root, {0, false, remote_, {}, {}, 0, 0, 0});
     }
     experiment_.data.remote.clear();
     expect_agreed(ExitCode::bad_data, culprit);
@@ -146,8 +147,7 @@ TEST_F(Staging, LookingLeavesEveryNodeAsItIs) {
 TEST_F(Staging, ASignalToAnyRankStopsAll) {
     const int culprit = world_.size() - 1;
     fs::create_directories(folder_.path("root"));
-    const RootLock held(
-        folder_.path("root"), 1s, [] {}, [] { return false; });
+    const RootLock held(folder_.path("root"), RootLock::Kind::stage, at_once);
     std::optional<std::jthread> sender;
     if (world_.rank() == culprit) {
         sender.emplace([] {

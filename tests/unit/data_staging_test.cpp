@@ -4,12 +4,15 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
 #include <optional>
+#include <thread>
 
 #include "data/staging_marker.hpp"
 #include "layerledger/base/error.hpp"
@@ -51,6 +54,8 @@ TEST(ExpandEnvironment, ReplacesVariables) {
     }
 }
 
+const RootLock::Waiting at_once{10s, [](std::chrono::seconds) {}, [] { return false; }};
+
 class StagingTest : public ::testing::Test {
 protected:
     StagingTest() {
@@ -77,6 +82,7 @@ protected:
 
     [[nodiscard]] fs::path remote() const { return fs::path(folder_.path("")) / "remote"; }
     [[nodiscard]] fs::path root() const { return fs::path(folder_.path("")) / "disk" / "set"; }
+    [[nodiscard]] fs::path lock_file() const { return root() / ".layerledger-staging.lock"; }
     static void write(const fs::path& path, const std::string& content) {
         fs::create_directories(path.parent_path());
         std::ofstream(path) << content;
@@ -110,6 +116,7 @@ protected:
     testing::TemporaryFolder folder_;
     DataSettings settings_;
     bool is_skipped_ = false;
+    std::future<StagedSet> waiting_;
 };
 
 TEST_F(StagingTest, LeavesTheOwnersFilesAlone) {
@@ -300,9 +307,75 @@ TEST_F(StagingTest, MissingRemoteIsAMissingInput) {
     EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::input_missing);
 }
 
-TEST_F(StagingTest, TheSameFolderIsNoRemote) {
-    settings_.root = remote();
-    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::configuration);
+TEST_F(StagingTest, RefusesARootThatIsTheRemoteOrLiesInItOrAroundIt) {
+    const fs::path link = fs::path(folder_.path("")) / "link";
+    fs::create_symlink(remote(), link);
+    for (const fs::path& root : {remote(), remote() / "", remote() / "copy/deeper", link / "copy",
+                                 remote().parent_path(), remote() / ".."}) {
+        for (const bool only_look : {false, true}) {
+            settings_.root = root;
+            EXPECT_EQ(code_of([&] { static_cast<void>(stage_it(only_look)); }),
+                      ExitCode::configuration)
+                << root;
+        }
+    }
+    EXPECT_FALSE(fs::exists(remote() / "copy"));
+    settings_.root = remote().native() + "-too";  // only its name begins alike
+    EXPECT_EQ(stage_it().transferred_files, 6);
+}
+
+// Of another folder that is none, of a dead host: nothing is left that someone has to wonder at.
+TEST_F(StagingTest, LeavesNoLockBehind) {
+    static_cast<void>(stage_it());
+    EXPECT_FALSE(fs::exists(lock_file()));
+    settings_.remote = fs::path(folder_.path("")) / "no-such-folder";
+    EXPECT_EQ(code_of([&] { static_cast<void>(stage_it()); }), ExitCode::input_missing);
+    EXPECT_FALSE(fs::exists(lock_file()));
+}
+
+// As many nodes at one root that all of them share.
+TEST_F(StagingTest, ManyFindOutAtATimeThatTheRootIsUpToDate) {
+    static_cast<void>(stage_it());
+    {
+        const RootLock other_looks(root(), RootLock::Kind::look, at_once);
+        EXPECT_EQ(stage_it().transferred_files, 0);
+        EXPECT_TRUE(fs::exists(lock_file()));  // still held
+        write(remote() / "train/cat/3.jpg", "new");
+        std::future<StagedSet> second =
+            std::async(std::launch::async, [this] { return stage_it(); });
+        EXPECT_EQ(second.wait_for(1s), std::future_status::timeout);
+        EXPECT_FALSE(fs::exists(root() / "train/cat/3.jpg"));
+        waiting_ = std::move(second);
+    }
+    EXPECT_EQ(waiting_.get().transferred_files, 1);
+    EXPECT_FALSE(fs::exists(lock_file()));
+}
+
+// One transfers; who has waited for it does not ask the remote again.
+TEST_F(StagingTest, TakesOverWhatAnotherHasStagedMeanwhile) {
+    for (const bool was_there : {false, true}) {
+        settings_.classes =
+            was_there ? std::vector<std::string>{"3"} : std::vector<std::string>{"cat", "dog"};
+        fs::create_directories(root());
+        std::optional<RootLock> other(std::in_place, root(), RootLock::Kind::stage, at_once);
+        std::future<StagedSet> second =
+            std::async(std::launch::async, [this] { return stage_it(); });
+        EXPECT_EQ(second.wait_for(300ms), std::future_status::timeout);
+        const std::vector<std::string> chosen =
+            was_there ? std::vector<std::string>{"cat", "dog", "fox"} : settings_.classes;
+        write_marker(root(),
+                     {0, true, settings_.remote, chosen, {"cat", "dog", "fox"}, 7, 77, 777});
+        other.reset();
+        const StagedSet set = second.get();
+        EXPECT_EQ(set.classes, chosen);
+        EXPECT_EQ(set.files, 7);
+        EXPECT_EQ(set.bytes, 77);
+        EXPECT_EQ(set.digest, 777U);
+        EXPECT_EQ(set.transferred_files, 0);
+        EXPECT_FALSE(fs::exists(root() / "train"));  // it did believe it
+    }
+    // What was there before it began has to be looked at.
+    EXPECT_EQ(stage_it().transferred_files, 8);
 }
 
 TEST_F(StagingTest, StopsOnRequest) {
@@ -317,8 +390,7 @@ TEST_F(StagingTest, StopsOnRequest) {
 
 TEST_F(StagingTest, OneAtATimeWorksOnARoot) {
     fs::create_directories(root());
-    std::optional<RootLock> held(
-        std::in_place, root(), 10s, [] {}, [] { return false; });
+    std::optional<RootLock> held(std::in_place, root(), RootLock::Kind::stage, at_once);
     std::future<StagedSet> second = std::async(std::launch::async, [this] { return stage_it(); });
     EXPECT_EQ(second.wait_for(500ms), std::future_status::timeout);
     EXPECT_FALSE(fs::exists(root() / "train"));
@@ -337,7 +409,8 @@ protected:
 
 TEST_F(MarkerTest, ReadsBackWhatItWrote) {
     EXPECT_FALSE(read_marker(root()));
-    write_marker(root(), {true,
+    write_marker(root(), {0,
+                          true,
                           "ann@node:/a b",
                           {"cat", "do g"},
                           {"cat", "do g", "fox"},
@@ -353,12 +426,12 @@ TEST_F(MarkerTest, ReadsBackWhatItWrote) {
     EXPECT_EQ(marker->files, 3);
     EXPECT_EQ(marker->bytes, 40);
     EXPECT_EQ(marker->digest, 0xFFFFFFFFFFFFFFFFU);
-    write_marker(root(), {false, "x", {}, {}, 0, 0, 0});
+    write_marker(root(), {0, false, "x", {}, {}, 0, 0, 0});
     EXPECT_FALSE(read_marker(root())->is_whole);
 }
 
 TEST_F(MarkerTest, OneThatIsCutShortOrForeignIsNotWhole) {
-    write_marker(root(), {true, "x", {"cat", "dog"}, {"cat", "dog"}, 3, 40, 7});
+    write_marker(root(), {0, true, "x", {"cat", "dog"}, {"cat", "dog"}, 3, 40, 7});
     std::ifstream file(folder_.path(".layerledger-staged"));
     const std::string whole(std::istreambuf_iterator<char>(file), {});
     for (std::size_t length = 0; length + 1 < whole.size(); ++length) {
@@ -367,25 +440,58 @@ TEST_F(MarkerTest, OneThatIsCutShortOrForeignIsNotWhole) {
         ASSERT_TRUE(marker);
         EXPECT_FALSE(marker->is_whole) << length << " of " << whole.size() << " bytes";
     }
-    write_text("layerledger staging 3\nwhole\nx\n1 2 3\n\n");
+    write_text("layerledger staging 3\nwhole\nx\n1 1 2 3\n\n");
     EXPECT_FALSE(read_marker(root())->is_whole);
 }
 
+TEST_F(MarkerTest, EachWritingHasAnIdOfItsOwn) {
+    const StagingMarker marker{0, true, "x", {"cat"}, {"cat"}, 1, 2, 3};
+    write_marker(root(), marker);
+    const std::uint64_t first = read_marker(root())->id;
+    write_marker(root(), marker);
+    EXPECT_NE(read_marker(root())->id, first);
+}
+
 TEST_F(MarkerTest, AHolderWithoutASignOfLifeIsGivenUp) {
-    const RootLock held(
-        root(), 10s, [] {}, [] { return false; });
+    const RootLock held(root(), RootLock::Kind::stage, at_once);
     int told = 0;
+    for (const RootLock::Kind kind : {RootLock::Kind::look, RootLock::Kind::stage}) {
+        EXPECT_EQ(code_of([&] {
+                      const RootLock second(
+                          root(), kind,
+                          {1s, [&](std::chrono::seconds) { ++told; }, [] { return false; }});
+                  }),
+                  ExitCode::cannot_create);
+    }
+    EXPECT_EQ(told, 2);
     EXPECT_EQ(code_of([&] {
-                  const RootLock second(
-                      root(), 1s, [&] { ++told; }, [] { return false; });
-              }),
-              ExitCode::cannot_create);
-    EXPECT_EQ(told, 1);
-    EXPECT_EQ(code_of([&] {
-                  const RootLock second(
-                      root(), 10s, [] {}, [] { return true; });
+                  const RootLock second(root(), RootLock::Kind::look,
+                                        {10s, [](std::chrono::seconds) {}, [] { return true; }});
               }),
               ExitCode::interrupted);
+}
+
+// The file goes with its last holder, and nobody holds one that has gone.
+TEST_F(MarkerTest, OneHolderAtATime) {
+    constexpr int workers = 4;
+    constexpr int times = 50;
+    std::atomic<int> holders{0};
+    std::atomic<int> most{0};
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < workers; ++i) {
+        threads.emplace_back([&] {
+            for (int k = 0; k < times; ++k) {
+                const RootLock lock(root(), RootLock::Kind::stage,
+                                    {60s, [](std::chrono::seconds) {}, [] { return false; }});
+                most = std::max(most.load(), ++holders);
+                std::this_thread::yield();
+                --holders;
+            }
+        });
+    }
+    threads.clear();
+    EXPECT_EQ(most, 1);
+    EXPECT_FALSE(fs::exists(folder_.path(".layerledger-staging.lock")));
 }
 
 }  // namespace

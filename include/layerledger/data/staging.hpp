@@ -17,8 +17,17 @@ namespace layerledger {
 /// variable is not set or empty; `what` names the setting in the message.
 [[nodiscard]] std::string expand_environment(const std::string& path, const std::string& what);
 
+/// What a node does at the moment.
+enum class StagingStep : unsigned char {
+    asking,     ///< what the remote has, and whether the root is up to date
+    waiting,    ///< for another process that stages into the root
+    receiving,  ///< files
+    writing     ///< what has arrived to the disk, before the set is called whole
+};
+
 /// How far a transfer is; written by the thread that stages, read by any other.
 struct StagingProgress {
+    std::atomic<StagingStep> step{StagingStep::asking};
     std::atomic<std::int64_t> bytes{0};    ///< that have arrived
     std::atomic<std::int64_t> percent{0};  ///< of the set as far as rsync has listed it
 };
@@ -43,13 +52,15 @@ struct StagingRequest {
 /// Makes settings.root hold the chosen classes of settings.remote: train/, val/ and the lists
 /// (*.txt,
 /// *.csv) beside them. Transfers nothing where the root is up to date, goes on where an earlier
-/// start was cut off, and removes from the classes what the remote no longer has. One process at a
-/// time works on a root; others wait for it.
+/// start was cut off, and removes from the classes what the remote no longer has. Any number of
+/// processes find out at a time that a root is up to date; one at a time transfers, and those that
+/// have waited for it take over what it found.
 ///
 /// A marker in the root says that a transfer has begun, or that the set is whole: see
 /// `require_whole`. `stop` ends rsync; what has arrived is kept.
 ///
-/// Throws Error: configuration for a remote that cannot be one or a class that is not there;
+/// Throws Error: configuration for a remote that cannot be one, a root in it or around it, or a
+/// class that is not there;
 /// input_missing where the remote cannot be reached or read or falls silent for
 /// settings.remote_timeout_seconds; cannot_create where the root cannot be written or its disk is
 /// full; unavailable without rsync; interrupted after `stop`.
