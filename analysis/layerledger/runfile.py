@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
@@ -243,6 +244,49 @@ class RunFile(ArrayFile):
             "bus_bandwidth", "zero_skew",
         )  # fmt: skip
         return self._events("anatomy", "anatomy", names)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """Each iteration of a rank whose kernels were seen, at level `kernel`: iteration, rank,
+        kernels (their number), dropped (records that were lost), time, busy, mismatch (of the two
+        clocks) in us. Without rows at other levels and where the file is older than schema 1.3, as
+        `kernels` and `copies`.
+        """  # noqa: D205
+        names = ("iteration", "rank", "kernels", "dropped", "time", "busy", "mismatch")
+        return self._events("samples", "sample", names)
+
+    @cached_property
+    def kernels(self) -> pd.DataFrame:
+        """What ran inside each layer of a sampled iteration: iteration, rank, layer and phase (names),
+        count, marked (its time by the marks that all times come from), seen (the same by CUPTI's
+        records), error (marked minus seen), busy, idle, beside (all-reduce or copies) in us.
+        """  # noqa: D205
+        names = (
+            "iteration", "rank", "layer", "phase", "count", "marked", "seen", "error", "busy",
+            "idle", "beside",
+        )  # fmt: skip
+        return self._named(
+            self._events("kernels", "kernel", names), layer=self.layers, phase=self.phases
+        )
+
+    @cached_property
+    def copies(self) -> pd.DataFrame:
+        """The copies of a sampled iteration: iteration, rank, kind (h2d, d2h, d2d), count, bytes, time
+        in which at least one was under way and how much of it is hidden under layers' kernels in us.
+        """  # noqa: D205
+        names = ("iteration", "rank", "kind", "count", "bytes", "time", "hidden")
+        return self._named(self._events("copies", "copy", names), kind=schema.COPY_KINDS)
+
+    def _named(self, events: pd.DataFrame, **words: Sequence[str]) -> pd.DataFrame:
+        """The same with names in place of indices."""
+        for column, names in words.items():
+            known = events[column].between(0, len(names) - 1)
+            if not known.all():
+                raise RunFileError(
+                    self.path, f"damaged: there is no {column} {events[column][~known].iloc[0]}"
+                )
+            events[column] = [names[index] for index in events[column]]
+        return events
 
     def _events(self, group: str, prefix: str, names: tuple[str, ...]) -> pd.DataFrame:
         """A table of a group; without rows where the file is older than it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 MAJOR: Final = 1
-MINOR: Final = 2
+MINOR: Final = 4
 """The newest minor version that this package knows. Newer ones only add, and open as well."""
 
 DIMENSIONS: Final = ("iteration", "rank", "layer", "phase", "activity", "bucket", "op")
@@ -18,6 +18,8 @@ LEVELS: Final = ("off", "iteration", "layer", "op", "kernel")
 CAUSES: Final = ("input", "copy", "idle", "measurement", "compute")
 """Of lateness, by the numbers in the tables `late` and `stragglers`."""
 PERSISTENCE: Final = ("always", "in spells", "at random")
+COPY_KINDS: Final = ("h2d", "d2h", "d2d")
+"""From where to where, by the numbers in the table `copies`."""
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
 FACT_GROUPS: Final = (
     "provenance", "config", "network", "validation", "overhead", "wall_clock", "staging",
@@ -60,6 +62,8 @@ DESCRIPTION: Final = _table("""
     clock_bound             0  ns    rank
     estimated_memory        1  byte  rank
     peak_memory             1  byte  rank
+    device_memory           4  byte  rank
+    device_library_memory   4  byte  rank
     layer_kind              0  -     layer
     layer_parameters        0  1     layer
     layer_flops             0  1     layer phase

@@ -99,19 +99,27 @@ struct Outcome {
     std::exception_ptr validation_failure;
     std::int64_t skipped_images = 0;  ///< of all ranks
     std::int64_t dropped_spans = 0;
-    std::vector<double> peak_memory;  ///< bytes by rank, on rank 0
+    std::vector<PeakMemory> peak_memory;  ///< by rank, on rank 0
 };
 
-std::vector<double> peak_memory_of_all(const Communicator& world) {
-    std::vector<double> bytes;
-    for (const std::uint64_t bits :
-         world.gather(std::bit_cast<std::uint64_t>(peak_memory_bytes()))) {
-        bytes.push_back(std::bit_cast<double>(bits));
+std::vector<PeakMemory> peak_memory_of_all(const Communicator& world, const Backend& backend) {
+    const DeviceMemoryUse device = backend.memory_use();
+    const auto of_all = [&](double bytes) {
+        return world.gather(std::bit_cast<std::uint64_t>(bytes));
+    };
+    const auto process_bytes = of_all(peak_memory_bytes());
+    const auto device_bytes = of_all(device.peak_bytes);
+    const auto library_bytes = of_all(device.library_bytes);
+    std::vector<PeakMemory> ranks;
+    for (std::size_t rank = 0; rank < process_bytes.size(); ++rank) {
+        ranks.push_back({std::bit_cast<double>(process_bytes[rank]),
+                         std::bit_cast<double>(device_bytes[rank]),
+                         std::bit_cast<double>(library_bytes[rank])});
     }
-    return bytes;
+    return ranks;
 }
 
-Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks,
+Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks, const Backend& backend,
             const Communicator& world) {
     trainer.run(recorder, breaks);
     if (!breaks.is_stopped()) {
@@ -122,7 +130,7 @@ Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks,
             breaks.validation_failure(),
             breaks.skipped_images(),
             world.all_reduce_sum(trainer.recorder().dropped()),
-            peak_memory_of_all(world)};
+            peak_memory_of_all(world, backend)};
 }
 
 /// Writes the end of the run file; false where data was lost.
@@ -301,7 +309,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     Watchdog watchdog(orders(*trainer, job, roll, writer.get(), path));
     Outcome outcome;
     try {
-        outcome = run(*trainer, recorder, breaks, world);
+        outcome = run(*trainer, recorder, breaks, *job.backend, world);
         world.set_deadline(setup_deadline);  // what is left, rank 0 does while the others wait
     } catch (const AgreedError& error) {
         if (!watchdog.take_word()) {

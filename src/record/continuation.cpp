@@ -8,6 +8,7 @@
 #include "facts.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
+#include "peak_memory.hpp"
 #include "run_file.hpp"
 #include "schema.hpp"
 
@@ -70,9 +71,7 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     const std::int64_t iteration = start.iteration;
     EarlierStart earlier;
     earlier.dropped_spans = file.integer_attribute("/", "dropped_spans").value_or(0);
-    if (file.contains("peak_memory")) {
-        earlier.peak_memory = file.read<double>("peak_memory");
-    }
+    earlier.peak_memory = read_peak_memory(file);
     file.set_attribute("/", "status", schema::name(RunStatus::running));
     const std::string before = file.text_attribute("/", "history").value_or("");
     file.set_attribute("/", "history",
@@ -86,8 +85,8 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     earlier.validations = up_to(read_validations(file), iteration);
     earlier.pauses = up_to(read_pauses(file), iteration);
     earlier.clocks = up_to(read_clocks(file), iteration);
-    earlier.kernels = read_kernel_samples(file);
     // Of iterations themselves: the one that comes next is not among the earlier ones.
+    earlier.kernels = read_kernel_samples(file);
     earlier.kernels.samples = up_to(std::move(earlier.kernels.samples), iteration - 1);
     earlier.kernels.kernels = up_to(std::move(earlier.kernels.kernels), iteration - 1);
     earlier.kernels.copies = up_to(std::move(earlier.kernels.copies), iteration - 1);
@@ -118,9 +117,7 @@ EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     write_events(file, earlier.validations, earlier.validations.size());
     write_events(file, earlier.pauses, earlier.pauses.size());
     write_events(file, earlier.clocks, earlier.clocks.size());
-    write_events(file, earlier.kernels.samples, earlier.kernels.samples.size());
-    write_events(file, earlier.kernels.kernels, earlier.kernels.kernels.size());
-    write_events(file, earlier.kernels.copies, earlier.kernels.copies.size());
+    write_kernels(file, {}, rows_of(earlier.kernels));
     return earlier;
 }
 

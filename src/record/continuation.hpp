@@ -18,8 +18,8 @@ struct EarlierStart {
     std::int64_t committed = 0;  ///< rows
     std::int64_t dropped = 0;    ///< of the iterations before, lost while recording
     std::int64_t dropped_spans = 0;
-    std::vector<double> peak_memory;     ///< by rank
-    std::uint64_t block_iterations = 0;  ///< 0: there are no arrays over iterations yet
+    std::vector<PeakMemory> peak_memory;  ///< by rank
+    std::uint64_t block_iterations = 0;   ///< 0: there are no arrays over iterations yet
     /// When its last iteration ended, as `iteration_start` counts; nothing where there is none.
     std::int64_t last_end_ns = 0;
     std::int64_t epoch_utc_ns = 0;  ///< 0 where the file does not say

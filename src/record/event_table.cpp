@@ -236,31 +236,39 @@ void create(hdf5::File& file, const Table<Event, columns>& table) {
     }
 }
 
+/// Makes `events` the rows from `first` on, and the last ones.
 template <class Event, std::size_t columns>
-void write(hdf5::File& file, const Table<Event, columns>& table, const std::vector<Event>& events,
-           std::size_t written) {
+void write(hdf5::File& file, const Table<Event, columns>& table, std::span<const Event> events,
+           std::size_t first) {
     if (!exists(file, table)) {
         return;
     }
     for (const Column<Event>& column : table.column) {
         const std::string path = path_of(table.group, column);
-        if (file.extent(path).front() != events.size()) {
-            file.set_rows(path, events.size());
+        if (file.extent(path).front() != first + events.size()) {
+            file.set_rows(path, first + events.size());
         }
-        if (written >= events.size()) {
+        if (events.empty()) {
             continue;
         }
         std::visit(
             [&](auto member) {
                 using Value = std::remove_cvref_t<decltype(events.front().*member)>;
                 std::vector<Value> values;
-                for (std::size_t i = written; i < events.size(); ++i) {
-                    values.push_back(events[i].*member);
+                for (const Event& event : events) {
+                    values.push_back(event.*member);
                 }
-                file.write<Value>(path, values, hdf5::Slab{{written}, {values.size()}});
+                file.write<Value>(path, values, hdf5::Slab{{first}, {values.size()}});
             },
             column.member);
     }
+}
+
+template <class Event, std::size_t columns>
+void write(hdf5::File& file, const Table<Event, columns>& table, const std::vector<Event>& events,
+           std::size_t written) {
+    const std::size_t first = std::min(written, events.size());
+    write(file, table, std::span(events).subspan(first), first);
 }
 
 template <class Event, std::size_t columns>
@@ -355,18 +363,6 @@ void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std:
     write(file, starts, events, written);
 }
 
-void write_events(hdf5::File& file, const std::vector<KernelRecord>& events, std::size_t written) {
-    write(file, kernels, events, written);
-}
-
-void write_events(hdf5::File& file, const std::vector<CopyRecord>& events, std::size_t written) {
-    write(file, copies, events, written);
-}
-
-void write_events(hdf5::File& file, const std::vector<SampleRecord>& events, std::size_t written) {
-    write(file, samples, events, written);
-}
-
 void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written) {
     write(file, clocks, events, written);
 }
@@ -381,6 +377,12 @@ void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::s
 
 void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written) {
     write(file, anatomy, events, written);
+}
+
+void write_kernels(hdf5::File& file, const KernelSamples& fresh, const KernelRows& before) {
+    write(file, samples, std::span(fresh.samples), before.samples);
+    write(file, kernels, std::span(fresh.kernels), before.kernels);
+    write(file, copies, std::span(fresh.copies), before.copies);
 }
 
 std::vector<ValidationRecord> read_validations(const hdf5::File& file) {

@@ -27,12 +27,21 @@ void write_events(hdf5::File& file, const std::vector<ValidationRecord>& events,
 void write_events(hdf5::File& file, const std::vector<PauseRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written);
-void write_events(hdf5::File& file, const std::vector<KernelRecord>& events, std::size_t written);
-void write_events(hdf5::File& file, const std::vector<CopyRecord>& events, std::size_t written);
-void write_events(hdf5::File& file, const std::vector<SampleRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<LateIteration>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written);
+
+/// Rows of the three tables of kernels.
+struct KernelRows {
+    std::size_t samples = 0;
+    std::size_t kernels = 0;
+    std::size_t copies = 0;
+};
+[[nodiscard]] inline KernelRows rows_of(const KernelSamples& all) {
+    return {all.samples.size(), all.kernels.size(), all.copies.size()};
+}
+/// Makes `fresh` the rows behind `before`, and the last ones.
+void write_kernels(hdf5::File& file, const KernelSamples& fresh, const KernelRows& before);
 
 /// Rows that are whole in all columns.
 [[nodiscard]] std::vector<ValidationRecord> read_validations(const hdf5::File& file);

@@ -18,7 +18,8 @@ void add_header(CsvText& csv, std::span<const std::string> fact_columns) {
     for (const char* column :
          {"run", "file", "run_id", "date_created", "status", "level", "ranks", "per_rank_batch",
           "global_batch", "iterations", "measured_iterations", "iteration_ms", "images_per_s",
-          "training_s", "validation_s", "first_loss", "last_loss", "peak_memory_bytes"}) {
+          "training_s", "validation_s", "first_loss", "last_loss", "peak_memory_bytes",
+          "device_memory_bytes"}) {
         csv.text(column);
     }
     for (const int percent : Milestones::percents) {
@@ -49,6 +50,7 @@ void add_summary(CsvText& csv, const RunSummary& run, const Milestones& mileston
         }
     }
     csv.fixed(run.memory.peak_bytes, 0);
+    csv.fixed(run.memory.device_bytes, 0);
     for (const Milestone& milestone : milestones.values()) {
         csv.fixed(milestone.time_s, microsecond_decimals);
         csv.fixed(milestone.layers_s, microsecond_decimals);

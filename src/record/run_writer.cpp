@@ -94,7 +94,17 @@ void RunWriter::add_clocks(const std::vector<ClockRecord>& clocks) {
 }
 
 void RunWriter::add_kernels(const KernelSamples& samples) {
+    const std::lock_guard turn(state_->turn);
     KernelSamples& all = state_->kernels;
+    if (bytes_of(all) > pending_limit_bytes) {
+        if (!std::exchange(state_->has_lost_kernels, true)) {
+            log::warning(text("samples of kernels are dropped from here on (",
+                              bytes_text(pending_limit_bytes), " wait already) make room for '",
+                              state_->path, "'"));
+        }
+        static_cast<void>(state_->try_write_events());
+        return;
+    }
     all.samples.insert(all.samples.end(), samples.samples.begin(), samples.samples.end());
     all.kernels.insert(all.kernels.end(), samples.kernels.begin(), samples.kernels.end());
     all.copies.insert(all.copies.end(), samples.copies.begin(), samples.copies.end());
@@ -117,14 +127,18 @@ void RunWriter::set_wall_clock(const WallClockRecord& wall_clock) {
     state_->wall_clock = wall_clock;
 }
 
-void RunWriter::set_peak_memory(std::vector<double> bytes) {
+void RunWriter::set_peak_memory(std::vector<PeakMemory> ranks) {
     const std::lock_guard turn(state_->turn);
-    LL_VALIDATE(bytes.size() == state_->description.ranks.size(), ExitCode::internal,
+    LL_VALIDATE(ranks.size() == state_->description.ranks.size(), ExitCode::internal,
                 "peak memory is not given for each rank");
     for (std::size_t rank = 0; rank < state_->earlier.peak_memory.size(); ++rank) {
-        bytes[rank] = std::fmax(bytes[rank], state_->earlier.peak_memory[rank]);
+        const PeakMemory& earlier = state_->earlier.peak_memory[rank];
+        ranks[rank].process_bytes = std::fmax(ranks[rank].process_bytes, earlier.process_bytes);
+        ranks[rank].device_bytes = std::fmax(ranks[rank].device_bytes, earlier.device_bytes);
+        ranks[rank].device_library_bytes =
+            std::fmax(ranks[rank].device_library_bytes, earlier.device_library_bytes);
     }
-    state_->peak_memory = std::move(bytes);
+    state_->peak_memory = std::move(ranks);
 }
 
 void RunWriter::set_skipped_images(std::int64_t images) {
@@ -143,7 +157,7 @@ bool RunWriter::sync() {
     const bool has_new_events = state.written_validations < state.validations.size() ||
                                 state.written_pauses < state.pauses.size() ||
                                 state.written_clocks < state.clocks.size() ||
-                                state.written_samples < state.kernels.samples.size();
+                                !state.kernels.samples.empty();
     if (!state.try_commit_all() || (has_new_events && !state.try_write_events())) {
         return false;
     }

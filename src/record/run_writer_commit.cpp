@@ -38,7 +38,6 @@ void RunWriter::State::build(std::size_t chunk_iterations) {
     build_run_file(path, description, earlier.past, chunk_iterations);
     overwrite = true;  // from here on the file is ours
     written_validations = written_pauses = written_clocks = 0;
-    written_samples = written_kernels = written_copies = 0;
     if (chunk_iterations > 0) {
         arrays.emplace(description, chunk_iterations);
     }
@@ -60,18 +59,26 @@ void RunWriter::State::go_on() {
     validations = earlier.validations;
     pauses = earlier.pauses;
     clocks = earlier.clocks;
-    kernels = earlier.kernels;
+    kernels = std::exchange(earlier.kernels, {});
     written_validations = validations.size();
     written_pauses = pauses.size();
     written_clocks = clocks.size();
-    written_samples = kernels.samples.size();
-    written_kernels = kernels.kernels.size();
-    written_copies = kernels.copies.size();
     if (earlier.block_iterations > 0) {
         block_iterations = static_cast<std::size_t>(earlier.block_iterations);
         arrays.emplace(description, block_iterations);
     }
+    kernels_are_written();
     after_close();
+}
+
+void RunWriter::State::kernels_are_written() {
+    if (!arrays) {
+        return;  // the file is built anew once their length is known
+    }
+    const KernelRows written = rows_of(std::exchange(kernels, {}));
+    kernel_rows.samples += written.samples;
+    kernel_rows.kernels += written.kernels;
+    kernel_rows.copies += written.copies;
 }
 
 /// HDF5 cuts the file where its data ends; the spare room goes behind that. Where there is none,
@@ -152,9 +159,7 @@ void RunWriter::State::write_new_events(hdf5::File& file) {
     write_events(file, validations, written_validations);
     write_events(file, pauses, written_pauses);
     write_events(file, clocks, written_clocks);
-    write_events(file, kernels.samples, written_samples);
-    write_events(file, kernels.kernels, written_kernels);
-    write_events(file, kernels.copies, written_copies);
+    write_kernels(file, kernels, kernel_rows);
 }
 
 bool RunWriter::State::try_write_events() {
@@ -165,9 +170,7 @@ bool RunWriter::State::try_write_events() {
         written_validations = validations.size();
         written_pauses = pauses.size();
         written_clocks = clocks.size();
-        written_samples = kernels.samples.size();
-        written_kernels = kernels.kernels.size();
-        written_copies = kernels.copies.size();
+        kernels_are_written();
         after_close();
     } catch (const std::exception& error) {
         warn_once(error);

@@ -11,6 +11,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "open_for_commit.hpp"
+#include "peak_memory.hpp"
 #include "run_file.hpp"
 #include "run_writer_state.hpp"
 #include "schema.hpp"
@@ -35,9 +36,7 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         if (wall_clock) {
             write_facts(file, *wall_clock);
         }
-        if (!peak_memory.empty()) {
-            file.write<double>("peak_memory", peak_memory);
-        }
+        write_peak_memory(file, peak_memory);
         drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
         file.set_attribute("/", "dropped_spans", earlier.dropped_spans + dropped_spans);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "continuation.hpp"
+#include "event_table.hpp"
 #include "iteration_arrays.hpp"
 #include "layerledger/hdf5/file.hpp"
 #include "layerledger/record/run_writer.hpp"
@@ -42,16 +43,15 @@ struct RunWriter::State {
     std::vector<ValidationRecord> validations;
     std::vector<PauseRecord> pauses;
     std::vector<ClockRecord> clocks;
-    KernelSamples kernels;
+    KernelSamples kernels;                ///< not in the file yet, or only until it is built anew
+    KernelRows kernel_rows;               ///< in the file, besides
     std::size_t written_validations = 0;  ///< of these, and of the others, are in the file
     std::size_t written_pauses = 0;
     std::size_t written_clocks = 0;
-    std::size_t written_samples = 0;
-    std::size_t written_kernels = 0;
-    std::size_t written_copies = 0;
+    bool has_lost_kernels = false;
     std::optional<WallClockRecord> wall_clock;
     std::vector<BucketAnatomy> zero_skew;  ///< nothing else in them
-    std::vector<double> peak_memory;       ///< by rank; empty: not known
+    std::vector<PeakMemory> peak_memory;   ///< by rank; empty: not known
     std::int64_t skipped_images = 0;
     std::int64_t dropped_spans = 0;
 
@@ -63,6 +63,7 @@ struct RunWriter::State {
     void build(std::size_t chunk_iterations);
     void go_on();
     void write_new_events(hdf5::File& file);
+    void kernels_are_written();
     [[nodiscard]] bool try_write_events();
     void take(RecordBlock block);
     void commit_next();
@@ -77,6 +78,12 @@ struct RunWriter::State {
 
 [[nodiscard]] inline std::size_t bytes_of(const RecordBlock& block) {
     return block.rows.size() * sizeof(float) + block.starts_ns.size() * sizeof(std::int64_t);
+}
+
+[[nodiscard]] inline std::size_t bytes_of(const KernelSamples& samples) {
+    return samples.samples.size() * sizeof(SampleRecord) +
+           samples.kernels.size() * sizeof(KernelRecord) +
+           samples.copies.size() * sizeof(CopyRecord);
 }
 
 }  // namespace layerledger

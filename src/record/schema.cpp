@@ -33,6 +33,10 @@ Values each_phase(const std::vector<LayerDescription>& layers, Get get) {
     return values;
 }
 
+Values not_known_yet(const RunDescription& run) {
+    return std::vector<double>(run.ranks.size(), std::numeric_limits<double>::quiet_NaN());
+}
+
 Values texts(std::span<const std::string_view> names) {
     return std::vector<std::string>(names.begin(), names.end());
 }
@@ -166,7 +170,7 @@ const std::vector<DescriptionVariable>& description_variables() {
           Element::int64,
           {rank},
           "byte",
-          "memory that the rank was expected to need",
+          "memory that the rank was expected to need: its GPU's, on CPUs its process's",
           1},
          [](const Run& run) {
              return each(run.ranks, [](const RankDescription& r) { return r.estimated_bytes; });
@@ -177,9 +181,21 @@ const std::vector<DescriptionVariable>& description_variables() {
           "byte",
           "largest memory of the rank's process during the run, known at its end",
           1},
-         [](const Run& run) -> Values {
-             return std::vector<double>(run.ranks.size(), std::numeric_limits<double>::quiet_NaN());
-         }},
+         not_known_yet},
+        {{"device_memory",
+          Element::float64,
+          {rank},
+          "byte",
+          "largest memory that the rank held on its GPU during the run, known at its end",
+          4},
+         not_known_yet},
+        {{"device_library_memory",
+          Element::float64,
+          {rank},
+          "byte",
+          "memory of the GPU that its libraries took besides, known at the run's end",
+          4},
+         not_known_yet},
 
         {{"layer_kind", Element::text, {layer}, "", "kind of layer"},
          [](const Run& run) {

@@ -17,7 +17,7 @@
 namespace layerledger::schema {
 
 /// A reader refuses another major number; minor numbers only add.
-inline constexpr std::string_view version = "1.3.0";
+inline constexpr std::string_view version = "1.4.0";
 /// The minor version that brought the table of starts and `missing_iterations`.
 inline constexpr int minor_with_starts = 2;
 inline constexpr std::string_view conventions = "layerledger-1.0";

@@ -14,6 +14,7 @@
 #include "measured_rows.hpp"
 #include "median.hpp"
 #include "open_run_file.hpp"
+#include "peak_memory.hpp"
 #include "row_reader.hpp"
 #include "schema.hpp"
 
@@ -233,15 +234,25 @@ void summarize_memory(const hdf5::File& file, RunSummary& summary) {
             *sum += values[i];
         }
     }
-    const auto peaks = values_or_nothing<double>(file, "peak_memory", summary.rank.size());
+    const std::vector<PeakMemory> peaks = read_peak_memory(file);
     const auto estimates =
         values_or_nothing<std::int64_t>(file, "estimated_memory", summary.rank.size());
     for (std::size_t rank = 0; rank < peaks.size(); ++rank) {
-        if (std::isnan(memory.peak_bytes) || peaks[rank] > memory.peak_bytes) {
-            memory.peak_bytes = peaks[rank];
-            memory.estimated_bytes = estimates[rank];
+        const PeakMemory& peak = peaks[rank];
+        if (std::isnan(memory.peak_bytes) || peak.process_bytes > memory.peak_bytes) {
+            memory.peak_bytes = peak.process_bytes;
             memory.peak_rank = static_cast<std::int64_t>(rank);
         }
+        if (std::isnan(memory.device_bytes) || peak.device_bytes > memory.device_bytes) {
+            memory.device_bytes = peak.device_bytes;
+            memory.device_library_bytes = peak.device_library_bytes;
+            memory.device_rank = static_cast<std::int64_t>(rank);
+        }
+    }
+    const std::int64_t of_estimate =
+        std::isnan(memory.device_bytes) ? memory.peak_rank : memory.device_rank;
+    if (static_cast<std::size_t>(of_estimate) < estimates.size()) {
+        memory.estimated_bytes = estimates[static_cast<std::size_t>(of_estimate)];
     }
 }
 

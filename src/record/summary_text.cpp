@@ -10,10 +10,18 @@ namespace layerledger {
 namespace {
 
 void add_memory(Table& table, const MemorySummary& memory) {
+    const std::string expected =
+        text(" (", bytes_text(memory.estimated_bytes), " expected for the training)");
+    if (!std::isnan(memory.device_bytes)) {
+        table.name("memory of a GPU")
+            .end(text("at most ", bytes_text(memory.device_bytes), " on rank ", memory.device_rank,
+                      expected, ", and ", bytes_text(memory.device_library_bytes),
+                      " taken by libraries"));
+    }
     if (!std::isnan(memory.peak_bytes)) {
         table.name("peak memory")
             .end(text(bytes_text(memory.peak_bytes), " in the process of rank ", memory.peak_rank,
-                      " (", bytes_text(memory.estimated_bytes), " expected for the training)"));
+                      std::isnan(memory.device_bytes) ? expected : std::string()));
     }
     if (!std::isnan(memory.gradient_bytes)) {
         table.name("memory of a rank")

@@ -33,6 +33,7 @@ DIMS = {
     "bucket_end": "iteration rank bucket", "hostname": "rank", "local_rank": "rank",
     "device_name": "rank", "device_uuid": "rank", "threads": "rank", "clock_offset": "rank",
     "clock_bound": "rank", "estimated_memory": "rank", "peak_memory": "rank",
+    "device_memory": "rank", "device_library_memory": "rank",
     "layer_kind": "layer", "layer_parameters": "layer",
     "layer_flops": "layer phase", "layer_bytes": "layer phase", "layer_algorithm": "layer",
     "layer_workspace_bytes": "layer", "layer_activation_bytes": "layer",
@@ -202,6 +203,8 @@ class Synthetic:
             "clock_bound": np.full(self.ranks, 500),
             "estimated_memory": np.full(self.ranks, 1 << 20),
             "peak_memory": np.full(self.ranks, 3 << 20),
+            "device_memory": np.full(self.ranks, np.nan),
+            "device_library_memory": np.full(self.ranks, np.nan),
             "layer_kind": ["convolution" if name.startswith("conv") else "fully_connected"
                            for name in self.layers],
             "layer_parameters": 1000 * (1 + np.arange(count)),
@@ -262,6 +265,7 @@ class Synthetic:
                  "clock_bound": "i8", "layer_parameters": "i8", "epoch": "i4", "local_rank": "i4",
                  "threads": "i4", "op_layer": "i4", "rank": "i4", "bucket": "i4", "warmup": "u1",
                  "profiled": "u1", "layer_flops": "f8", "layer_bytes": "f8", "peak_memory": "f8",
+                 "device_memory": "f8", "device_library_memory": "f8",
                  "estimated_memory": "i8"}
         kind = types.get(name, "i8" if name.endswith("_bytes") else "f4")
         if np.asarray(values).dtype.kind in "UO":

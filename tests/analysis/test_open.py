@@ -211,6 +211,51 @@ def test_memory_is_in_the_tables_where_it_was_recorded():
         assert {"parameter_bytes", "gradient_bytes", "optimizer_bytes"} <= set(run.layer_table)
 
 
+def add_kernels(path, layer=1):
+    """Two layers' phases and the copies of one sampled iteration."""
+    tables = {"samples": ("sample", {"iteration": [11], "rank": [0], "kernels": [9], "dropped": [0],
+                                     "time": [900.0], "busy": [800.0], "mismatch": [0.5]}),
+              "kernels": ("kernel", {"iteration": [11, 11], "rank": [0, 0], "layer": [0, layer],
+                                     "phase": [0, 1], "count": [4, 5], "marked": [100.0, 50.0],
+                                     "seen": [99.0, 50.5], "error": [1.0, -0.5], "busy": [90.0, 40.0],
+                                     "idle": [10.0, 10.0], "beside": [0.0, 3.0]}),
+              "copies": ("copy", {"iteration": [11], "rank": [0], "kind": [1], "count": [1],
+                                  "bytes": [24], "time": [2.0], "hidden": [0.0]})}
+    with h5py.File(path, "r+") as file:
+        for group, (prefix, columns) in tables.items():
+            for name, values in columns.items():
+                file[f"{group}/{prefix}_{name}"] = values
+            file[f"{group}/{prefix}_iteration"].make_scale(f"{prefix}_iteration")
+            for name in set(columns) - {"iteration"}:
+                file[f"{group}/{prefix}_{name}"].dims[0].attach_scale(
+                    file[f"{group}/{prefix}_iteration"])
+    return path
+
+
+def test_what_ran_inside_the_layers_is_told_by_name(path):
+    with RunFile(add_kernels(path)) as run:
+        conv1, second = run.kernels.itertuples(index=False)
+        assert (conv1.iteration, conv1.rank, conv1.layer, conv1.phase) == (11, 0, "conv1", "forward")
+        assert (conv1.count, conv1.marked, conv1.error, conv1.busy, conv1.idle) == (4, 100, 1, 90, 10)
+        assert (second.layer, second.phase, second.beside) == (run.layers[1], "backward", 3)
+        (copy,) = run.copies.itertuples(index=False)
+        assert (copy.kind, copy.count, copy.bytes, copy.time) == ("d2h", 1, 24, 2)
+        (sample,) = run.samples.itertuples(index=False)
+        assert (sample.iteration, sample.kernels, sample.dropped, sample.busy) == (11, 9, 0, 800)
+
+
+def test_without_samples_the_tables_have_their_columns(path):
+    with RunFile(path) as run:
+        assert run.samples.empty and run.kernels.empty and run.copies.empty
+        assert {"layer", "phase", "busy"} <= set(run.kernels) and "kind" in run.copies
+
+
+def test_a_layer_that_is_not_there_is_damage(path):
+    with (RunFile(add_kernels(path, layer=99)) as run,
+          pytest.raises(RunFileError, match="damaged: there is no layer 99")):
+        _ = run.kernels
+
+
 def test_each_start_is_on_record():
     with RunFile(FIXTURES[2]) as run:
         first, second = run.starts.itertuples(index=False)

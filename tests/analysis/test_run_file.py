@@ -99,6 +99,7 @@ DIMS = {
     "warmup": "iteration", "profiled": "iteration", "hostname": "rank", "local_rank": "rank",
     "device_name": "rank", "device_uuid": "rank", "threads": "rank", "clock_offset": "rank",
     "clock_bound": "rank", "estimated_memory": "rank", "peak_memory": "rank",
+    "device_memory": "rank", "device_library_memory": "rank",
     "layer_kind": "layer", "layer_parameters": "layer",
     "layer_flops": "layer phase", "layer_bytes": "layer phase", "layer_algorithm": "layer",
     "layer_workspace_bytes": "layer", "layer_activation_bytes": "layer",
@@ -112,7 +113,7 @@ TYPES = {
     "clock_bound": "i8", "layer_parameters": "i8", "layer_flops": "f8", "layer_bytes": "f8",
     "layer_workspace_bytes": "i8", "layer_activation_bytes": "i8", "layer_parameter_bytes": "i8",
     "layer_gradient_bytes": "i8", "layer_optimizer_bytes": "i8", "estimated_memory": "i8",
-    "peak_memory": "f8", "op_layer": "i4",
+    "peak_memory": "f8", "device_memory": "f8", "device_library_memory": "f8", "op_layer": "i4",
     "bucket_bytes": "i8",
 } | dict.fromkeys(("layer", "phase", "activity", "op", "hostname", "device_name", "device_uuid",
                    "layer_kind", "layer_algorithm", "op_kind", "bucket_layers"), "O")
@@ -120,6 +121,7 @@ UNITS = {"iteration_start": "ns", "clock_offset": "ns", "clock_bound": "ns",
          "layer_bytes": "byte", "layer_workspace_bytes": "byte", "layer_activation_bytes": "byte",
          "layer_parameter_bytes": "byte", "layer_gradient_bytes": "byte",
          "layer_optimizer_bytes": "byte", "estimated_memory": "byte", "peak_memory": "byte",
+         "device_memory": "byte", "device_library_memory": "byte",
          "bucket_bytes": "byte"} | {
              name: "us" for name in DIMS
              if name.endswith("_time") or (name.startswith("bucket_") and name not in (
@@ -203,7 +205,7 @@ def test_attributes(sample):
         attributes = dict(file.attrs)
         assert attributes.pop("creator").startswith("layerledger ")
         assert attributes == {
-            "Conventions": "layerledger-1.0", "schema_version": "1.3.0", "title": "sample",
+            "Conventions": "layerledger-1.0", "schema_version": "1.4.0", "title": "sample",
             "run_id": "6c1f3f2e-58f5-4a4c-9d0e-4f2f1d1b7a10",
             "date_created": "2026-11-24T03:00:00Z", "status": "complete", "level": "op",
             "committed_iterations": 10, "warmup_iterations": 2, "per_rank_batch": 4,
@@ -256,7 +258,7 @@ def test_a_whole_file_has_no_faults(sample):
 
 def test_a_file_of_an_older_minor_version_lacks_what_came_later(copy):
     with h5py.File(copy, "r+") as file:
-        for name in ("peak_memory", "estimated_memory", "layer_parameter_bytes",
+        for name in ("peak_memory", "device_memory", "device_library_memory", "estimated_memory", "layer_parameter_bytes",
                      "layer_gradient_bytes", "layer_optimizer_bytes"):
             del file[name]
     assert "peak_memory is missing" in call("check", copy).stdout

@@ -254,11 +254,13 @@ TEST(Continuation, WhatAddsUpGoesOnAddingUp) {
                                      : std::make_unique<RunWriter>(path, run, RunWriter::GoOn{});
         writer->append(sample_block(run, iteration, 4));
         writer->set_dropped_spans(3);
-        writer->set_peak_memory({1e6, iteration == 0 ? 9e6 : 2e6});
+        writer->set_peak_memory(
+            {{1e6}, {iteration == 0 ? 9e6 : 2e6, iteration == 0 ? 5e6 : absent}});
         EXPECT_TRUE(writer->finish(RunStatus::interrupted));
     }
     EXPECT_EQ(summarize(path).dropped_spans, 6);
     EXPECT_EQ(summarize(path).memory.peak_bytes, 9e6);
+    EXPECT_EQ(summarize(path).memory.device_bytes, 5e6);
 }
 
 TEST(EventTables, AreCheckedAndRowsOfAKillAreLeftOut) {

@@ -223,17 +223,40 @@ TEST(Summarize, SaysWhatEachLayerAndTheLargestRankHold) {
     run.ranks[1].estimated_bytes = 5000;
     RunWriter writer(folder.path("run.h5"), run, false);
     EXPECT_THAT(summarize(writer.path()).memory.peak_bytes, IsNan());  // known at the end
-    writer.set_peak_memory({10'000, 30'000, 20'000});
+    writer.set_peak_memory({{10'000}, {30'000}, {20'000}});
     EXPECT_TRUE(writer.finish(RunStatus::complete));
 
     const RunSummary summary = summarize(writer.path());
     EXPECT_EQ(summary.memory.peak_bytes, 30'000);
     EXPECT_EQ(summary.memory.peak_rank, 1);
     EXPECT_EQ(summary.memory.estimated_bytes, 5000);
+    EXPECT_THAT(summary.memory.device_bytes, IsNan());
+    EXPECT_THAT(to_text(summary), HasSubstr("in the process of rank 1 (4.9 KiB expected"));
     EXPECT_EQ(summary.memory.gradient_bytes, 300);
     EXPECT_EQ(summary.memory.activation_bytes, 73728 + 18432 + 160);
     EXPECT_EQ(summary.memory.largest_workspace_bytes, 4096);
     EXPECT_EQ(summary.layers[0].memory_bytes, 100 + 300 + 200 + 4096 + 73728);
+    EXPECT_TRUE(check_run_file(writer.path()).empty());
+}
+
+TEST(Summarize, TellsAGpusMemoryFromItsProcesses) {
+    const TemporaryFolder folder;
+    RunDescription run = sample_description(3);
+    run.ranks[2].estimated_bytes = 5 << 20;
+    RunWriter writer(folder.path("run.h5"), run, false);
+    writer.set_peak_memory(
+        {{9 << 20, 4 << 20, 3 << 20}, {8 << 20, 4 << 20, 2 << 20}, {7 << 20, 6 << 20, 1 << 20}});
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+
+    const RunSummary summary = summarize(writer.path());
+    EXPECT_EQ(summary.memory.device_bytes, 6 << 20);
+    EXPECT_EQ(summary.memory.device_rank, 2);
+    EXPECT_EQ(summary.memory.device_library_bytes, 1 << 20);
+    EXPECT_EQ(summary.memory.estimated_bytes, 5 << 20);
+    EXPECT_THAT(to_text(summary),
+                HasSubstr("at most 6.0 MiB on rank 2 (5.0 MiB expected for the training), and 1.0 "
+                          "MiB taken by libraries"));
+    EXPECT_THAT(to_text(summary), HasSubstr("9.0 MiB in the process of rank 0\n"));
     EXPECT_TRUE(check_run_file(writer.path()).empty());
 }
 
@@ -374,8 +397,8 @@ TEST(SummaryText, SaysWhatWasSeenInsideTheLayersAndHowFarTheMarksAreOff) {
         for (const std::int64_t iteration : {3, 5, 7}) {
             const auto shift = static_cast<double>(iteration);
             samples.samples.push_back({iteration, 0, 9, 0, 900, 800, 0.5});
-            samples.kernels.push_back({iteration, 0, 0, 0, 4, 400, 396, 4, 300 + shift,
-                                       100 - shift, 0});
+            samples.kernels.push_back(
+                {iteration, 0, 0, 0, 4, 400, 396, 4, 300 + shift, 100 - shift, 0});
             samples.kernels.push_back({iteration, 0, 1, 1, 2, 90, 45, 45, 45, 45, 0});
             samples.copies.push_back({iteration, 0, 0, 2, 2'097'152, 50, 40});
         }

@@ -13,6 +13,7 @@
 #include "layerledger/device/annotations.hpp"
 #include "layerledger/device/kernel_watch.hpp"
 #include "layerledger/network/network.hpp"
+#include "layerledger/timeline/ledger.hpp"
 #include "layerledger/timeline/recorder.hpp"
 #include "layerledger/timeline/span.hpp"
 
@@ -31,6 +32,12 @@ struct DeviceInfo {
     int threads = 1;               ///< host threads that compute
     std::size_t memory_bytes = 0;  ///< what this rank may use
     bool has_own_memory = false;   ///< else the device computes in the host's
+};
+
+/// What this rank has taken of the memory of a device with memory of its own; NaN on others.
+struct DeviceMemoryUse {
+    double peak_bytes = absent;     ///< of what the backend asked for, largest at one time
+    double library_bytes = absent;  ///< what went besides, to the device's libraries; now
 };
 
 /// `size` floats in the device's memory. Only the backend that owns them may look inside.
@@ -214,11 +221,13 @@ public:
     /// where they cannot be seen.
     [[nodiscard]] virtual std::unique_ptr<KernelWatch> watch_kernels() { return nullptr; }
 
+    [[nodiscard]] virtual DeviceMemoryUse memory_use() const { return {}; }
+
     virtual void update(const OptimizerStep& step, const OptimizerSlices& slices) = 0;
 
-    /// Calls `work`, which only computes, but does nothing of what it enqueues. The n-th mark made in
-    /// it is -n. Updates in it take the learning rate that was set last when it is launched. Null
-    /// where the backend has no queue.
+    /// Calls `work`, which only computes, but does nothing of what it enqueues. The n-th mark made
+    /// in it is -n. Updates in it take the learning rate that was set last when it is launched.
+    /// Null where the backend has no queue.
     [[nodiscard]] virtual std::unique_ptr<WorkGraph> capture(
         const std::function<void()>& /*work*/) {
         return nullptr;

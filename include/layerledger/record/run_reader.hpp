@@ -44,10 +44,13 @@ struct RankSummary {
 struct MemorySummary {
     double peak_bytes = absent;  ///< largest of all ranks
     std::int64_t peak_rank = 0;
-    double estimated_bytes = absent;  ///< of that rank
+    double estimated_bytes = absent;  ///< of that rank, or of device_rank where there are GPUs
     double parameter_bytes = absent, gradient_bytes = absent, optimizer_bytes = absent,
            activation_bytes = absent;
     double largest_workspace_bytes = absent;  ///< of any layer: workspace is shared
+    double device_bytes = absent;             ///< largest of all ranks on its GPU; NaN on CPUs
+    double device_library_bytes = absent;     ///< of that rank
+    std::int64_t device_rank = 0;
 };
 
 /// NaN where the file has no such time.

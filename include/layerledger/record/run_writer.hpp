@@ -89,6 +89,13 @@ struct WallClockRecord {
     double paused_us = 0;   ///< of it in pauses, which are in no window
 };
 
+/// Largest memory of one rank during a run.
+struct PeakMemory {
+    double process_bytes = absent;
+    double device_bytes = absent;          ///< of its GPU's, for training; NaN on CPUs
+    double device_library_bytes = absent;  ///< taken of it by libraries, at the end
+};
+
 /// A run against the same run with profiling off.
 struct TwinRecord {
     double median_percent = 0;   ///< (profiled / unprofiled - 1) * 100 of the median iteration
@@ -146,8 +153,8 @@ public:
     /// What each bucket's transfer takes without skew, in microseconds.
     void set_zero_skew(const std::vector<double>& times_us);
     void set_wall_clock(const WallClockRecord& wall_clock);
-    /// Largest memory of each rank's process.
-    void set_peak_memory(std::vector<double> bytes);
+    /// Of each rank.
+    void set_peak_memory(std::vector<PeakMemory> ranks);
     /// Images that could not be read and were replaced, summed over ranks.
     void set_skipped_images(std::int64_t images);
     /// Spans that the recorders had no room for, summed over ranks (see `Recorder::dropped`).

@@ -26,6 +26,7 @@ public:
                                                     const CompileOptions& options,
                                                     Recorder& recorder) override;
     [[nodiscard]] std::unique_ptr<KernelWatch> watch_kernels() override;
+    [[nodiscard]] DeviceMemoryUse memory_use() const override { return gpu_.memory_use(); }
     void update(const OptimizerStep& step, const OptimizerSlices& slices) override;
     [[nodiscard]] std::unique_ptr<WorkGraph> capture(const std::function<void()>& work) override;
     void set_learning_rate(float learning_rate) override;

@@ -43,6 +43,13 @@ int number_of(const RankMap& rank) {
     return rank.local_rank % count;
 }
 
+std::size_t free_bytes() {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    LL_CUDA(cudaMemGetInfo(&free, &total));
+    return free;
+}
+
 std::string version_text(int version, int major, int minor) {
     return text(version / major, ".", version % major / minor);
 }
@@ -98,9 +105,7 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
     LL_CUBLAS(cublasSetStream(cublas_, compute_.get()));
     LL_CUBLAS(cublasSetWorkspace(cublas_, cublas_workspace_.data(), cublas_workspace_.bytes()));
     // Behind what the libraries took when they began.
-    std::size_t free = 0;
-    std::size_t total = 0;
-    LL_CUDA(cudaMemGetInfo(&free, &total));
+    const std::size_t free = free_bytes();
     info_.memory_bytes =
         (free - std::min(free, later_bytes)) / static_cast<std::size_t>(options.sharers);
 }
@@ -117,11 +122,19 @@ void Gpu::choose(const RankMap& rank) {
     LL_CUDA(cudaGetDeviceProperties(&properties, number_));
     major_ = properties.major;
     minor_ = properties.minor;
+    free_at_first_ = free_bytes();
+    restart_peak();
     info_.backend = "cuda";
     info_.name = properties.name;
     info_.uuid = uuid_text(properties.uuid);
     info_.threads = 1;
     info_.has_own_memory = true;
+}
+
+DeviceMemoryUse Gpu::memory_use() const {
+    const DeviceMemoryCount own = device_memory_count();
+    const auto taken = static_cast<double>(free_at_first_) - static_cast<double>(free_bytes());
+    return {static_cast<double>(own.peak), std::max(0.0, taken - static_cast<double>(own.now))};
 }
 
 kernels::Bf16* Gpu::keep_cast(DeviceSpan master) {

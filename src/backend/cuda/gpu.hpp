@@ -33,6 +33,7 @@ public:
     [[nodiscard]] int number() const noexcept { return number_; }
     [[nodiscard]] bool is_deterministic() const noexcept { return options_.deterministic; }
     [[nodiscard]] const Communicator* world() const noexcept { return options_.world; }
+    [[nodiscard]] DeviceMemoryUse memory_use() const;
     [[nodiscard]] int major() const noexcept { return major_; }
     [[nodiscard]] int minor() const noexcept { return minor_; }
     [[nodiscard]] int sharers() const noexcept { return options_.sharers; }
@@ -74,6 +75,7 @@ private:
     int major_ = 0;
     int minor_ = 0;
     DeviceInfo info_;
+    std::size_t free_at_first_ = 0;  // bytes of the device, before anything was allocated here
     // Made once the device is chosen.
     struct Chosen {
         Chosen(Gpu& gpu, const RankMap& rank) { gpu.choose(rank); }

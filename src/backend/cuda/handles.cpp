@@ -1,13 +1,22 @@
 #include "handles.hpp"
 
+#include <algorithm>
+#include <mutex>
+
 namespace layerledger::cuda {
+namespace {
+
+std::mutex counting;
+DeviceMemoryCount counted;
+
+}  // namespace
 
 Stream::Stream(bool urgent) {
     int least = 0;
     int greatest = 0;
     LL_CUDA(cudaDeviceGetStreamPriorityRange(&least, &greatest));
-    LL_CUDA(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
-                                         urgent ? greatest : least));
+    LL_CUDA(
+        cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, urgent ? greatest : least));
 }
 
 Stream::~Stream() {
@@ -27,6 +36,11 @@ Event::~Event() {
 DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
     if (bytes > 0) {
         LL_CUDA(cudaMalloc(&data_, bytes));
+        {
+            const std::lock_guard lock(counting);
+            counted.now += bytes;
+            counted.peak = std::max(counted.peak, counted.now);
+        }
         LL_CUDA(cudaMemset(data_, 0, bytes));
         LL_CUDA(cudaDeviceSynchronize());  // streams do not wait for the default one
     }
@@ -35,7 +49,19 @@ DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
 DeviceMemory::~DeviceMemory() {
     if (data_ != nullptr) {
         check_quietly(cudaFree(data_), "cudaFree");
+        const std::lock_guard lock(counting);
+        counted.now -= bytes_;
     }
+}
+
+DeviceMemoryCount device_memory_count() noexcept {
+    const std::lock_guard lock(counting);
+    return counted;
+}
+
+void restart_peak() noexcept {
+    const std::lock_guard lock(counting);
+    counted.peak = counted.now;
 }
 
 PinnedMemory::PinnedMemory(std::size_t bytes) {

@@ -34,9 +34,7 @@ public:
     [[nodiscard]] cudaEvent_t get() const noexcept { return event_; }
     void record(const Stream& stream) const { LL_CUDA(cudaEventRecord(event_, stream.get())); }
     /// What is enqueued on `stream` from now on waits for the newest record.
-    void hold(const Stream& stream) const {
-        LL_CUDA(cudaStreamWaitEvent(stream.get(), event_, 0));
-    }
+    void hold(const Stream& stream) const { LL_CUDA(cudaStreamWaitEvent(stream.get(), event_, 0)); }
     void synchronize() const { LL_CUDA(cudaEventSynchronize(event_)); }
 
 private:
@@ -68,6 +66,14 @@ private:
     void* data_ = nullptr;
     std::size_t bytes_ = 0;
 };
+
+/// Bytes of all DeviceMemory of this process.
+struct DeviceMemoryCount {
+    std::size_t now = 0;
+    std::size_t peak = 0;  ///< since the last `restart_peak`
+};
+[[nodiscard]] DeviceMemoryCount device_memory_count() noexcept;
+void restart_peak() noexcept;
 
 /// Host memory that the device copies from and to by itself.
 class PinnedMemory {
