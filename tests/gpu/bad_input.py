@@ -85,7 +85,7 @@ ON_GPUS = {
         UNAVAILABLE, r"rank 0 on \S+ has cuDNN [\d.]+; rank 1 on \S+ has cuDNN [\d.]+\)", ranks=2,
         settings=SHARED, fault="version"),
     "no engine for a layer": Case(
-        UNAVAILABLE, r"conv1/conv: cuDNN has no algorithm for a convolution 8x\d+x28x28 to "
+        UNAVAILABLE, r"conv1/conv: cuDNN has no engine for a convolution 8x\d+x28x28 to "
                      r"8x\d+x28x28, kernel 5x5, .*, forward, in fp32", fault="engine"),
     "a kernel that fails": Case(
         INTERNAL, r"rank 1 on \S+: " + PLACE + r".*(CUDA|cuDNN) error", ranks=2,

@@ -39,7 +39,7 @@ private:
 }  // namespace
 
 CudaBackend::CudaBackend(const BackendOptions& options, const RankMap& rank)
-    : gpu_(options, rank), algorithms_(gpu_), digest_(sizeof(unsigned long long)) {}
+    : gpu_(options, rank), engines_(gpu_), digest_(sizeof(unsigned long long)) {}
 
 std::unique_ptr<Buffer> CudaBackend::allocate(std::size_t floats) {
     return std::make_unique<GpuBuffer>(gpu_, floats);
@@ -56,19 +56,19 @@ std::unique_ptr<LayerOps> CudaBackend::compile(const Network& network,
         require_precision(options.precision, gpu_.info().name, gpu_.major(), gpu_.minor());
     };
     const auto compiled = [&] {
-        return std::make_unique<CompiledNetwork>(gpu_, algorithms_, network, options, recorder);
+        return std::make_unique<CompiledNetwork>(gpu_, engines_, network, options, recorder);
     };
     const Communicator* world = gpu_.world();
     if (world == nullptr || world->size() == 1) {
         require();
         return compiled();
     }
-    // Rank 0 is first, and the others take the algorithms that it found by trial: all use the same,
+    // Rank 0 is first, and the others take the engines that it found by trial: all use the same,
     // and none waits in the middle of it for one that has failed.
     world->agree(require);
     std::unique_ptr<LayerOps> ops;
     world->agree_on_root([&] { ops = compiled(); });
-    algorithms_.share(*world);
+    engines_.share(*world);
     return ops != nullptr ? std::move(ops) : compiled();
 }
 

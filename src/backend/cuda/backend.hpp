@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "convolution_algorithms.hpp"
+#include "convolution_engines.hpp"
 #include "gpu.hpp"
 #include "layerledger/device/backend.hpp"
 #include "nvtx_annotations.hpp"
@@ -35,7 +35,7 @@ public:
 private:
     Gpu gpu_;
     NvtxAnnotations annotations_;
-    ConvolutionAlgorithms algorithms_;
+    ConvolutionEngines engines_;
     DeviceMemory digest_;
     std::optional<float> learning_rate_;  // that the device has
 };

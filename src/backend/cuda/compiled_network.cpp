@@ -39,13 +39,13 @@ void for_each_element(const ParameterPlace& place, const Parameter& parameter, c
 
 }  // namespace
 
-CompiledNetwork::CompiledNetwork(Gpu& gpu, ConvolutionAlgorithms& algorithms,
+CompiledNetwork::CompiledNetwork(Gpu& gpu, ConvolutionEngines& engines,
                                  const Network& network, const CompileOptions& options,
                                  Recorder& recorder)
     : gpu_(gpu),
       network_(network),
       recorder_(recorder),
-      plan_(gpu, algorithms, network, options),
+      plan_(gpu, engines, network, options),
       gradient_bytes_(network.ops().size(), 0),
       upload_(gpu, recorder, options.batch, network.input().channels, plan_.tensor(OpId{0}).extent,
               plan_.type()),
@@ -298,7 +298,7 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
                static_cast<double>(padded(shape.channels, type)) *
                static_cast<double>(shape.height * shape.width);
     };
-    double trial = 0;  // rank 0 times algorithms on copies of a convolution's input and output
+    double trial = 0;  // rank 0 times engines on copies of a convolution's input and output
     for (const Op& op : network.ops()) {
         const double elements = elements_of(op.id);
         const bool gradient = !options.inference_only &&

@@ -15,7 +15,7 @@ namespace layerledger::cuda {
 
 class CompiledNetwork final : public LayerOps {
 public:
-    CompiledNetwork(Gpu& gpu, ConvolutionAlgorithms& algorithms, const Network& network,
+    CompiledNetwork(Gpu& gpu, ConvolutionEngines& engines, const Network& network,
                     const CompileOptions& options, Recorder& recorder);
     CompiledNetwork(const CompiledNetwork&) = delete;
     CompiledNetwork& operator=(const CompiledNetwork&) = delete;

@@ -1,15 +1,16 @@
 // Convolution with bias and rectifier: cuDNN computes, own kernels add the bias, rectify, and sum
 // the bias's gradient while they undo the rectifier.
+#include <optional>
+
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 
-#include "convolution_descriptors.hpp"
 #include "operation.hpp"
 
 namespace layerledger::cuda {
 namespace {
 
-ConvolutionShape shape_of(const Plan& plan, const Op& op, const Convolution& attributes) {
+ConvolutionProblem problem_of(const Plan& plan, const Op& op, const Convolution& attributes) {
     const Tensor& x = plan.tensor(op.inputs[0]);
     const Tensor& y = plan.tensor(op.id);
     const Window& window = attributes.window;
@@ -21,8 +22,15 @@ ConvolutionShape shape_of(const Plan& plan, const Op& op, const Convolution& att
                 text(op.name,
                      " has windows that hang over the edge (cuDNN convolves whole ones "
                      "only) use device.backend=cpu"));
-    return {x.extent,       y.extent,          window.kernel, window.stride,
-            window.padding, attributes.groups, plan.type(),   plan.options().precision};
+    return {.x = x.extent,
+            .y = y.extent,
+            .kernel = window.kernel,
+            .stride = window.stride,
+            .padding = window.padding,
+            .groups = attributes.groups,
+            .type = plan.type(),
+            .precision = plan.options().precision,
+            .deterministic = plan.gpu().is_deterministic()};
 }
 
 class ConvolutionOperation final : public Operation {
@@ -33,26 +41,28 @@ public:
           attributes_(attributes),
           x_(plan.tensor(op.inputs[0])),
           y_(plan.tensor(op.id)),
-          shape_(shape_of(plan, op, attributes)),
-          descriptors_(plan.gpu(), shape_) {
-        choose(plan, Direction::forward);
+          problem_(problem_of(plan, op, attributes)) {
+        prepare(forward_, plan, Direction::forward);
+        algorithm_ = forward_->name();
     }
 
     void prepare_backward(Plan& plan) override {
         target_ = plan.target(op_.inputs[0]);
-        choose(plan, Direction::weights);
+        prepare(weights_, plan, Direction::weights);
+        algorithm_ += "; backward " + weights_->name();
         if (target_.data != nullptr) {
-            choose(plan, Direction::data);
+            problem_.accumulate = target_.accumulate;
+            prepare(data_, plan, Direction::data);
+            algorithm_ += ", " + data_->name();
         }
         plan.want_sums(y_.extent.channels);
         if (plan.type() == kernels::Type::bf16) {
-            plan.want_weights(weights());
+            plan.want_weights(static_cast<std::size_t>(problem_.weights()));
         }
     }
 
     void forward(Mode) override {
-        descriptors_.forward(x_.data, plan_.parameter(op_.parameters[0]).typed, y_.data,
-                             plan_.workspace());
+        execute(*forward_, x_.data, plan_.parameter(op_.parameters[0]).typed, y_.data);
         if (attributes_.bias || attributes_.relu) {
             kernels::add_bias(plan_.type(), y_.data, bias().values, attributes_.relu, y_.extent,
                               plan_.stream());
@@ -66,17 +76,15 @@ public:
         }
         const ParameterPlace& weights_place = plan_.parameter(op_.parameters[0]);
         const bool cast = plan_.type() == kernels::Type::bf16;
-        descriptors_.backward_weights(
-            x_.data, y_.gradient,
-            cast ? plan_.weight_gradient() : static_cast<void*>(weights_place.gradient),
-            plan_.workspace());
+        execute(*weights_, x_.data, cast ? plan_.weight_gradient() : weights_place.gradient,
+                y_.gradient);
         if (cast) {
             kernels::to_fp32(static_cast<const kernels::Bf16*>(plan_.weight_gradient()),
-                             weights_place.gradient, weights(), plan_.stream());
+                             weights_place.gradient, static_cast<std::size_t>(problem_.weights()),
+                             plan_.stream());
         }
         if (target_.data != nullptr) {
-            descriptors_.backward_data(weights_place.typed, y_.gradient, target_.data,
-                                       target_.accumulate, plan_.workspace());
+            execute(*data_, target_.data, weights_place.typed, y_.gradient);
         }
     }
 
@@ -84,21 +92,14 @@ private:
     [[nodiscard]] ParameterPlace bias() const {
         return attributes_.bias ? plan_.parameter(op_.parameters[1]) : ParameterPlace{};
     }
-    [[nodiscard]] std::size_t weights() const {
-        const ParameterPlace& place = plan_.parameter(op_.parameters[0]);
-        return static_cast<std::size_t>(place.rows * place.spots * place.columns);
-    }
-    void choose(Plan& plan, Direction direction) {
-        descriptors_.choose(direction, plan.algorithms().find(shape_, direction, descriptors_));
-        workspace_bytes_ = descriptors_.workspace_bytes();
+    void prepare(std::optional<ConvolutionPlan>& to, Plan& plan, Direction direction) {
+        problem_.direction = direction;
+        to.emplace(plan.engines().plan(problem_));
+        workspace_bytes_ = std::max(workspace_bytes_, to->workspace_bytes());
         plan.want_workspace(workspace_bytes_);
-        algorithm_ = descriptors_.name(Direction::forward);
-        if (direction != Direction::forward) {
-            algorithm_ += "; backward " + descriptors_.name(Direction::weights);
-        }
-        if (direction == Direction::data) {
-            algorithm_ += ", " + descriptors_.name(Direction::data);
-        }
+    }
+    void execute(ConvolutionPlan& plan, const void* x, const void* w, const void* y) {
+        plan.execute(plan_.gpu().cudnn(), {x, w, y, plan_.workspace()});
     }
 
     const Plan& plan_;
@@ -106,8 +107,10 @@ private:
     Convolution attributes_;
     const Tensor& x_;
     const Tensor& y_;
-    ConvolutionShape shape_;
-    ConvolutionDescriptors descriptors_;
+    ConvolutionProblem problem_;
+    std::optional<ConvolutionPlan> forward_;
+    std::optional<ConvolutionPlan> weights_;
+    std::optional<ConvolutionPlan> data_;
     GradientTarget target_;
 };
 

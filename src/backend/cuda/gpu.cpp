@@ -101,6 +101,9 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
       cublas_workspace_(cublas_workspace_bytes) {
     LL_CUDNN(cudnnCreate(&cudnn_));
     LL_CUDNN(cudnnSetStream(cudnn_, compute_.get()));
+    cudnn_device_.emplace(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    cudnn_device_->set(CUDNN_ATTR_DEVICEPROP_HANDLE, cudnn_);
+    cudnn_device_->finalize();
     LL_CUBLAS(cublasCreate(&cublas_));
     LL_CUBLAS(cublasSetStream(cublas_, compute_.get()));
     LL_CUBLAS(cublasSetWorkspace(cublas_, cublas_workspace_.data(), cublas_workspace_.bytes()));

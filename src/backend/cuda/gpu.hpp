@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "cudnn_descriptor.hpp"
 #include "device_value.hpp"
 #include "event_marks.hpp"
 #include "handles.hpp"
@@ -57,6 +59,8 @@ public:
     [[nodiscard]] DeviceValue<float>& learning_rate() noexcept { return learning_rate_; }
     /// How many training passes have drawn random numbers.
     [[nodiscard]] DeviceValue<std::uint64_t>& draws() noexcept { return draws_; }
+    /// What cuDNN's plans are made for.
+    [[nodiscard]] const CudnnDescriptor& cudnn_device() const noexcept { return *cudnn_device_; }
     /// Both run on the compute stream.
     [[nodiscard]] cudnnHandle_t cudnn() const noexcept { return cudnn_; }
     [[nodiscard]] cublasHandle_t cublas() const noexcept { return cublas_; }
@@ -86,6 +90,7 @@ private:
     Stream copies_;
     EventMarks marks_;
     cudnnHandle_t cudnn_ = nullptr;
+    std::optional<CudnnDescriptor> cudnn_device_;
     cublasHandle_t cublas_ = nullptr;
     DeviceMemory cublas_workspace_;
     std::vector<CastParameters> casts_;

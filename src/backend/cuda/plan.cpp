@@ -45,13 +45,13 @@ ParameterPlace place_of(const Network& network, const Parameter& parameter, kern
     return place;
 }
 
-Plan::Plan(Gpu& gpu, ConvolutionAlgorithms& algorithms, const Network& network,
+Plan::Plan(Gpu& gpu, ConvolutionEngines& engines, const Network& network,
            const CompileOptions& options)
     : gpu_(gpu),
       network_(network),
       options_(options),
       type_(options.precision == Precision::bf16 ? kernels::Type::bf16 : kernels::Type::fp32),
-      algorithms_(algorithms),
+      engines_(engines),
       written_(network.ops().size(), false),
       labels_(static_cast<std::size_t>(options.batch) * sizeof(std::int32_t)) {
     for (const Op& op : network.ops()) {
@@ -122,7 +122,7 @@ void Plan::want_sums(std::int64_t channels) {
 }
 
 void Plan::finish() {
-    algorithms_.remember();
+    engines_.remember();
     workspace_ = DeviceMemory(workspace_bytes_);
     sums_ = DeviceMemory(sum_floats_ * sizeof(float));
     weight_gradient_ = DeviceMemory(weight_elements_ * kernels::size_of(type_));

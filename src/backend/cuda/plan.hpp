@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "convolution_algorithms.hpp"
+#include "convolution_engines.hpp"
 #include "gpu.hpp"
 #include "handles.hpp"
 #include "kernels/kernels.hpp"
@@ -46,7 +46,7 @@ struct ParameterPlace {
 
 class Plan {
 public:
-    Plan(Gpu& gpu, ConvolutionAlgorithms& algorithms, const Network& network,
+    Plan(Gpu& gpu, ConvolutionEngines& engines, const Network& network,
          const CompileOptions& options);
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
@@ -57,7 +57,7 @@ public:
     [[nodiscard]] const Network& network() const noexcept { return network_; }
     [[nodiscard]] const CompileOptions& options() const noexcept { return options_; }
     [[nodiscard]] kernels::Type type() const noexcept { return type_; }
-    [[nodiscard]] ConvolutionAlgorithms& algorithms() noexcept { return algorithms_; }
+    [[nodiscard]] ConvolutionEngines& engines() noexcept { return engines_; }
 
     [[nodiscard]] Tensor& tensor(OpId op) { return tensors_[op.index()]; }
     [[nodiscard]] const Tensor& tensor(OpId op) const { return tensors_[op.index()]; }
@@ -104,7 +104,7 @@ private:
     const Network& network_;
     CompileOptions options_;
     kernels::Type type_;
-    ConvolutionAlgorithms& algorithms_;
+    ConvolutionEngines& engines_;
     std::vector<Tensor> tensors_;
     std::vector<bool> written_;  // by op: its gradient has been asked for
     std::vector<ParameterPlace> parameters_;

@@ -1,5 +1,5 @@
-// Which algorithms cuDNN is to use: found by trial once for each shape, the same on every rank, and
-// remembered on disk.
+// Which of cuDNN's engines are to be used: found by trial once for each problem, the same on every
+// rank, and remembered on disk.
 #pragma once
 
 #include <istream>
@@ -7,17 +7,18 @@
 #include <ostream>
 #include <string>
 
-#include "convolution_descriptors.hpp"
+#include "convolution_plan.hpp"
+#include "gpu.hpp"
 
 namespace layerledger::cuda {
 
-class ConvolutionAlgorithms {
+class ConvolutionEngines {
 public:
     /// Reads what earlier runs found on the same kind of GPU with the same cuDNN.
-    explicit ConvolutionAlgorithms(const Gpu& gpu);
+    explicit ConvolutionEngines(const Gpu& gpu);
 
-    [[nodiscard]] ConvolutionChoice find(const ConvolutionShape& shape, Direction direction,
-                                         const ConvolutionDescriptors& descriptors);
+    /// By the engine that is the fastest in a trial, unless it is known from an earlier one.
+    [[nodiscard]] ConvolutionPlan plan(const ConvolutionProblem& problem);
 
     /// All ranks know what rank 0 does, and nothing else. Collective.
     void share(const Communicator& world);
@@ -30,7 +31,7 @@ private:
     void write(std::ostream& lines) const;
 
     const Gpu& gpu_;
-    std::map<std::string, ConvolutionChoice> known_;
+    std::map<std::string, std::string> known_;  // engines by problem
     bool is_new_ = false;
 };
 
