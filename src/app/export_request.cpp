@@ -53,8 +53,9 @@ const Option& find_option(const std::string& name) {
         }
         names.push_back(option.name);
     }
-    throw Error(ExitCode::usage,
-                text("unknown option '", name, "' (command line)", did_you_mean(name, names)));
+    const std::string guess = did_you_mean(name, names);
+    throw Error(ExitCode::usage, text("unknown option '", name, "' (command line)",
+                                      guess.empty() ? "; see 'layerledger help export'" : guess));
 }
 
 void require_sense(const ExportRequest& request) {

@@ -68,8 +68,9 @@ const Option& find_option(const std::string& name) {
         }
         names.insert(names.end(), {option.setting, option.short_name});
     }
-    throw Error(ExitCode::usage,
-                text("unknown option '", name, "' (command line)", did_you_mean(name, names)));
+    const std::string guess = did_you_mean(name, names);
+    throw Error(ExitCode::usage, text("unknown option '", name, "' (command line)",
+                                      guess.empty() ? "; see 'layerledger help networks'" : guess));
 }
 
 // Options come as "--name value" or "--name=value".

@@ -262,9 +262,7 @@ ImageIndex scan_image_folder(const DataSettings& settings) {
     LL_VALIDATE(!settings.root.empty(), ExitCode::configuration,
                 "data.root is not set (data.source = folder reads images from it) set data.root");
     LL_VALIDATE(fs::is_directory(settings.root), ExitCode::input_missing,
-                text("no data folder '", settings.root,
-                     "' (data.root names it) look at the path, or name by data.remote where it is "
-                     "to be copied from"));
+                text("no data folder '", settings.root, "' (nothing is there) look at data.root"));
     try {
         return Scan(settings).run();
     } catch (const fs::filesystem_error& error) {

@@ -121,7 +121,9 @@ MakeLoader choose_loader(const ImageIndex& index, const DataSettings& settings, 
                          const Presentation& presentation) {
     const Shape extent = presentation.extent;
     LL_VALIDATE(extent.channels == 1 || extent.channels == 3, ExitCode::configuration,
-                text("images cannot have ", extent.channels, " channels (JPEG files give 1 or 3)"));
+                text("images cannot have ", extent.channels,
+                     " channels (JPEG files give 1 or 3) "
+                     "choose another network"));
     if (settings.source == DataSource::folder) {
         return [root = index.root, presentation] { return make_jpeg_loader(root, presentation); };
     }

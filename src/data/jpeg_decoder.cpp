@@ -94,7 +94,8 @@ struct JpegDecoder::Library {
         reports.manager.error_exit = report_error;
         reports.manager.emit_message = report_message;
         LL_VALIDATE(call([&] { jpeg_create_decompress(&state); }), ExitCode::internal,
-                    text("cannot start the JPEG decoder (", reports.message.data(), ")"));
+                    text("cannot start the JPEG decoder (", reports.message.data(),
+                         ") look at the memory that is left, or use fewer data.workers"));
     }
     ~Library() { jpeg_destroy_decompress(&state); }
     Library(const Library&) = delete;

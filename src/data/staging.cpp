@@ -400,8 +400,9 @@ StagedSet stage(const StagingRequest& request, StagingProgress& progress,
     try {
         set = request.only_look ? work.look() : work.run();
     } catch (const fs::filesystem_error& error) {
-        throw Error(ExitCode::cannot_create, text("cannot stage into '", request.settings.root,
-                                                  "' (", error.code().message(), ")"));
+        throw Error(ExitCode::cannot_create,
+                    text("cannot stage into '", request.settings.root, "' (",
+                         error.code().message(), ") choose a data.root that can be written"));
     }
     set.seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     return set;

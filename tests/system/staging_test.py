@@ -167,12 +167,16 @@ class Once(StagingTest):
         self.assertEqual(daemon.connections(), 2)  # the list of classes, and the transfer
 
     def test_two_jobs_on_one_root_take_turns(self):
-        daemon = self.daemon(kib_per_second=400)
+        daemon = self.daemon(kib_per_second=100)
         first = self.start(daemon.url)
         self.wait_for_first_image()
-        second = self.stage(daemon.url, output__file="second.h5")
+        second = self.stage(daemon.url, output__file="second.h5", output__progress="log",
+                            output__progress_seconds=0.5)
         self.assertEqual(second.returncode, 0, second.stderr)
-        self.assertIn("waiting for another process", second.stderr)
+        self.assertIn("waiting for another process that stages", second.stderr)
+        self.assertIn("; given up where it shows no sign of life for ", second.stderr)
+        self.assertRegex(second.stderr, "staging for .*: 1 node waiting for another process at the ")
+        self.assertEqual(daemon.connections(), 2)  # both of the first: the second takes its word
         self.assertIn("up to date", second.stderr)
         self.assertEqual(first.wait(timeout=60), 0)
         self.assert_whole()
