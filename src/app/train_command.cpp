@@ -315,6 +315,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         if (!watchdog.take_word()) {
             wait_for_the_end();
         }
+        watchdog.word_is_out();
         if (writer) {
             end_failed(writer.get(), job, description.labels, path);
         }
@@ -326,6 +327,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         const Error error = explained(failure, trainer->whereabouts().place(), *job.network, roll);
         // Rank 0 may know nothing of it.
         end_failed(writer.get(), job, description.labels, path);
+        watchdog.word_is_out();
         // The job is about to end, and a bucket may still be on its way, in the trainer's memory.
         static_cast<void>(trainer.release());
         static_cast<void>(collective.release());

@@ -76,7 +76,8 @@ void Watchdog::watch() {
             if (signal == no_signal) {
                 return;
             }
-            if (take_word()) {
+            // Training may be asking for lost ranks, longer than a launcher waits.
+            if (take_word() || !word_is_out_) {
                 orders_.when_told_to_end(signal);
             }
             ::signal(signal, SIG_DFL);

@@ -36,6 +36,9 @@ public:
     /// For training, when it has failed: true where it is to say so. False where the watchdog is
     /// about to end the process.
     [[nodiscard]] bool take_word() noexcept { return !word_is_taken_.exchange(true); }
+    /// What training had to say is said, or all ranks are about to say it: until then a signal finds
+    /// the watchdog ready, though training has the word.
+    void word_is_out() noexcept { word_is_out_ = true; }
 
 private:
     void watch();
@@ -44,6 +47,7 @@ private:
 
     Orders orders_;
     std::atomic<bool> word_is_taken_{false};
+    std::atomic<bool> word_is_out_{false};
     std::array<int, 2> pipe_{-1, -1};  // what is written to it wakes the thread
     std::array<struct sigaction, signals.size()> before_{};
     std::thread thread_;

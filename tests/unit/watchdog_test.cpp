@@ -66,6 +66,30 @@ TEST(WatchdogTest, EndsAsTheSignalWouldHaveAfterItsOrders) {
         testing::KilledBySignal(SIGTERM), "told 15");
 }
 
+// A launcher ends the others a second after a rank is lost; to learn who it is may take longer.
+TEST(WatchdogTest, EndsInGoodOrderWhileTrainingStillLooksForItsWord) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(
+        {
+            Scene scene;
+            Watchdog watchdog(scene.orders());
+            static_cast<void>(watchdog.take_word());
+            std::raise(SIGTERM);
+            std::this_thread::sleep_for(30s);
+        },
+        testing::KilledBySignal(SIGTERM), "told 15");
+    EXPECT_EXIT(
+        {
+            Scene scene;
+            Watchdog watchdog(scene.orders());
+            static_cast<void>(watchdog.take_word());
+            watchdog.word_is_out();
+            std::raise(SIGTERM);
+            std::this_thread::sleep_for(30s);
+        },
+        testing::KilledBySignal(SIGTERM), "^$");
+}
+
 TEST(WatchdogTest, SignalsDoAfterwardsWhatTheyDidBefore) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(
