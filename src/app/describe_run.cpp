@@ -172,6 +172,11 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
         hosts.push_back(description.host);
     }
     run.provenance = provenance(command_line, hosts);
+    if (backend.info().backend == "cuda") {
+        for (Fact& version : gpu_library_versions()) {
+            run.provenance.push_back(std::move(version));
+        }
+    }
     run.start = describe_start(command_line, hosts);
     return run;
 }

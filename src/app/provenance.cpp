@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include <string_view>
 
 #include "build_facts.hpp"
+#include "layerledger/backend/cuda.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/comm/mpi_session.hpp"
 #include "layerledger/config/experiment.hpp"
@@ -103,6 +105,17 @@ std::vector<Fact> versions() {
             {"hdf5", std::string(build_facts::hdf5)},
             {"boost", boost_version()},
             {"libjpeg_turbo", std::string(build_facts::libjpeg_turbo)}};
+}
+
+std::vector<Fact> gpu_library_versions() {
+    std::vector<Fact> facts;
+    for (auto [name, version] : cuda::library_versions()) {
+        std::ranges::transform(name, name.begin(), [](unsigned char c) {
+            return c == ' ' ? '_' : static_cast<char>(std::tolower(c));
+        });
+        facts.emplace_back(name, version);
+    }
+    return facts;
 }
 
 StartRecord describe_start(const std::string& command_line, const std::vector<std::string>& hosts) {

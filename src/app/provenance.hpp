@@ -15,6 +15,8 @@ namespace layerledger {
 
 /// The part of it that is about the program and its libraries.
 [[nodiscard]] std::vector<Fact> versions();
+/// Of what computes on GPUs: "cuda", "cudnn", ...
+[[nodiscard]] std::vector<Fact> gpu_library_versions();
 
 /// This start, except where it begins.
 [[nodiscard]] StartRecord describe_start(const std::string& command_line,

@@ -103,7 +103,8 @@ def test_every_numeric_fact_is_defined(fresh):
 
 
 # Facts that runs on CPUs do not have.
-ELSEWHERE = {"network/shared_gpu"}
+ELSEWHERE = {"network/shared_gpu", "provenance/cuda", "provenance/cuda_driver", "provenance/cublas",
+             "provenance/cudnn", "provenance/nccl"}
 
 
 def test_facts_on_request_are_defined():

@@ -75,6 +75,7 @@ CompiledNetwork::CompiledNetwork(Gpu& gpu, ConvolutionEngines& engines,
     for (const Parameter& parameter : network.parameters()) {
         parameter_storage_.push_back(plan_.parameter(parameter.id).storage());
     }
+    restart_peak();  // what timing algorithms took for a moment is no part of training
 }
 
 // Kernels in flight still use what is freed next.

@@ -1,5 +1,6 @@
 #include "cuda_error.hpp"
 
+#include "cublas_library.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 
@@ -74,7 +75,7 @@ void check(cublasStatus_t status, const char* expression, Place place) {
     if (status != CUBLAS_STATUS_SUCCESS) {
         check_for_failed_kernel(expression, place);
         throw Error(ExitCode::internal, {"cuBLAS", static_cast<int>(status), expression},
-                    cublasGetStatusString(status), place);
+                    cublas_library().status_text(status), place);
     }
 }
 

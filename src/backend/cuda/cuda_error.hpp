@@ -18,6 +18,7 @@ void check_quietly(cudaError_t status, const char* expression) noexcept;
 
 }  // namespace layerledger::cuda
 
-#define LL_CUDA(expression) ::layerledger::cuda::check((expression), #expression, ::layerledger::Place::here())
+#define LL_CUDA(expression) \
+    ::layerledger::cuda::check((expression), #expression, ::layerledger::Place::here())
 #define LL_CUDNN(expression) LL_CUDA(expression)
 #define LL_CUBLAS(expression) LL_CUDA(expression)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cublas_library.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 /// The file that cuBLAS was loaded from: CUPTI lies near it.
 std::string neighbour() {
     Dl_info found{};
-    const bool is_found = dladdr(reinterpret_cast<void*>(&cublasCreate), &found) != 0;
+    const bool is_found = dladdr(reinterpret_cast<void*>(cublas_library().create), &found) != 0;
     return is_found && found.dli_fname != nullptr ? found.dli_fname : "";
 }
 

@@ -1,5 +1,6 @@
 // Fully connected layers: three matrix products of cuBLAS. Its matrices are column by column, so
 // that ours, row by row, are its transposes.
+#include "cublas_library.hpp"
 #include "operation.hpp"
 
 namespace layerledger::cuda {
@@ -68,16 +69,17 @@ private:
     [[nodiscard]] cudaDataType type() const {
         return plan_.type() == kernels::Type::bf16 ? CUDA_R_16BF : CUDA_R_32F;
     }
-    void multiply(cublasOperation_t a_as, cublasOperation_t b_as, int m, int n, int k, const void* a,
-                  int a_stride, const void* b, int b_stride, void* c, cudaDataType c_type,
-                  int c_stride, bool accumulate) const {
+    void multiply(cublasOperation_t a_as, cublasOperation_t b_as, int m, int n, int k,
+                  const void* a, int a_stride, const void* b, int b_stride, void* c,
+                  cudaDataType c_type, int c_stride, bool accumulate) const {
         const float one = 1;
         const float beta = accumulate ? 1 : 0;
-        LL_CUBLAS(cublasGemmEx(plan_.gpu().cublas(), a_as, b_as, m, n, k, &one, a, type(), a_stride,
+        LL_CUBLAS(cublas_.gemm(plan_.gpu().cublas(), a_as, b_as, m, n, k, &one, a, type(), a_stride,
                                b, type(), b_stride, &beta, c, c_type, c_stride,
                                arithmetic(plan_.options().precision), CUBLAS_GEMM_DEFAULT));
     }
 
+    const CublasFunctions& cublas_ = cublas_library();
     const Plan& plan_;
     const Op& op_;
     bool relu_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 
+#include "cublas_library.hpp"
 #include "gpu_sharing.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
@@ -88,8 +89,15 @@ std::vector<std::pair<std::string, std::string>> library_versions() {
     int nccl = 0;
     static_cast<void>(ncclGetVersion(&nccl));
     const std::size_t cudnn = cudnnGetVersion();
+    std::string cublas;
+    try {
+        cublas = version_of(cublas_library());
+    } catch (const Error&) {
+        cublas = "not found";
+    }
     return {{"CUDA", version_text(runtime, 1000, 10)},
             {"CUDA driver", driver == 0 ? "none" : version_text(driver, 1000, 10)},
+            {"cuBLAS", cublas},
             {"cuDNN", text(cudnn / 10000, ".", cudnn % 10000 / 100, ".", cudnn % 100)},
             {"NCCL", text(nccl / 10000, ".", nccl % 10000 / 100, ".", nccl % 100)}};
 }
@@ -104,9 +112,10 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
     cudnn_device_.emplace(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
     cudnn_device_->set(CUDNN_ATTR_DEVICEPROP_HANDLE, cudnn_);
     cudnn_device_->finalize();
-    LL_CUBLAS(cublasCreate(&cublas_));
-    LL_CUBLAS(cublasSetStream(cublas_, compute_.get()));
-    LL_CUBLAS(cublasSetWorkspace(cublas_, cublas_workspace_.data(), cublas_workspace_.bytes()));
+    LL_CUBLAS(cublas_library().create(&cublas_));
+    LL_CUBLAS(cublas_library().set_stream(cublas_, compute_.get()));
+    LL_CUBLAS(cublas_library().set_workspace(cublas_, cublas_workspace_.data(),
+                                             cublas_workspace_.bytes()));
     // Behind what the libraries took when they began.
     const std::size_t free = free_bytes();
     info_.memory_bytes =
@@ -114,7 +123,7 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
 }
 
 Gpu::~Gpu() {
-    static_cast<void>(cublasDestroy(cublas_));
+    static_cast<void>(cublas_library().destroy(cublas_));
     static_cast<void>(cudnnDestroy(cudnn_));
 }
 
