@@ -88,7 +88,8 @@ ON_GPUS = {
         UNAVAILABLE, r"conv1/conv: cuDNN has no engine for a convolution 8x\d+x28x28 to "
                      r"8x\d+x28x28, kernel 5x5, .*, forward, in fp32", fault="engine"),
     "a kernel that fails": Case(
-        INTERNAL, r"rank 1 on \S+: " + PLACE + r".*(CUDA|cuDNN) error", ranks=2,
+        INTERNAL, r"rank 1 on \S+: " + PLACE + r".*CUDA error \d+: cudaError\w+, .*a kernel failed",
+        ranks=2,
         settings=SHARED | ENDLESS, fault="fault", strike=lambda run: run.trigger.touch(),
         limit=TIMEOUT + 12, leaves="failed"),
 }

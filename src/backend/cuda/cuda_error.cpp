@@ -80,7 +80,8 @@ void check(cublasStatus_t status, const char* expression, Place place) {
 }
 
 void check_quietly(cudaError_t status, const char* expression) noexcept {
-    if (status != cudaSuccess) {
+    // Behind a failed kernel every call fails, and its failure is told already.
+    if (status != cudaSuccess && !is_failed_kernel(status)) {
         try {
             log::error(text(expression, " failed (", cudaGetErrorString(status), ")"));
         } catch (...) {  // nothing is left to say it with
