@@ -163,12 +163,16 @@ def mark_errors(out):
 
 
 def compared_losses(out):
-    cpu, cuda = run(out, "losses-cpu"), run(out, "losses-cuda")
-    if not cpu or not cuda or not cuda.losses():
-        return None
-    pairs = list(zip(cpu.losses(), cuda.losses()))
-    return {"iterations": len(pairs), "worst": max(abs(a - b) / abs(a) for a, b in pairs),
-            "cpu": [a for a, _ in pairs], "cuda": [b for _, b in pairs]}
+    """By AlexNet's layout."""
+    found = {}
+    for layout in ("none", "lrn"):
+        cpu, cuda = run(out, f"losses-{layout}-cpu"), run(out, f"losses-{layout}-cuda")
+        if cpu and cuda and cuda.losses():
+            pairs = list(zip(cpu.losses(), cuda.losses()))
+            found[layout] = {"iterations": len(pairs),
+                             "worst": max(abs(a - b) / abs(a) for a, b in pairs),
+                             "cpu": [a for a, _ in pairs], "cuda": [b for _, b in pairs]}
+    return found
 
 
 def compared_ranks(out):
@@ -188,9 +192,9 @@ def goals(summary):
     def goal(is_correctness, what, met):
         found.append({"correctness": is_correctness, "what": what, "met": bool(met)})
 
-    if summary["losses"]:
-        goal(True, "losses of AlexNet on the GPU within 1e-3 of the CPU's",
-             summary["losses"]["worst"] < 1e-3)
+    for layout, losses in summary["losses"].items():
+        goal(True, f"losses of AlexNet ({layout}) on the GPU within 1e-3 of the CPU's",
+             losses["worst"] < 1e-3)
     digits = {name: top1 for name, top1 in summary["digits"].items() if top1 is not None}
     for name in digits.keys() - {"cpu"}:
         goal(True, f"digits: {name} at most 2 points of top-1 below the CPU",
@@ -249,7 +253,8 @@ def main():
         "device": device[0] if device else None, "parts": verdicts,
         "versions": command_text(str(prefix / "bin" / "layerledger"), "version"),
         "conformance": tests_of(out / "conformance.xml"), "golden": tests_of(out / "golden.xml"),
-        "speed": speed(out, device_name), "peers": peers(out), "account": accounts(out), "marks": mark_errors(out), "losses": compared_losses(out),
+        "speed": speed(out, device_name), "peers": peers(out), "account": accounts(out),
+        "marks": mark_errors(out), "losses": compared_losses(out),
         "ranks": compared_ranks(out), "bad_input": bad_inputs(out),
         "digits": {folder.name.removeprefix("digits-"): Run(folder).top1()
                    for folder in sorted((out / "runs").glob("digits-*"))},
@@ -269,9 +274,9 @@ def main():
         wrong = [f"{one['case']}: {one['fault']}" for one in summary["bad_input"] if one["fault"]]
         lines += ["", f"bad input: {len(summary['bad_input'])} cases, {len(wrong)} ended otherwise than they "
                       "must" + "".join(f"\n  {line}" for line in wrong)]
-    if summary["losses"]:
-        lines += ["", f"AlexNet fp32, losses of {summary['losses']['iterations']} iterations, GPU against "
-                      f"CPU: at most {summary['losses']['worst']:.2e} apart (relative)"]
+    for layout, losses in summary["losses"].items():
+        lines += ["", f"AlexNet ({layout}) fp32, losses of {losses['iterations']} iterations, GPU against "
+                      f"CPU: at most {losses['worst']:.2e} apart (relative)"]
     if summary["digits"]:
         lines += ["", "LeNet-5 on the digits, validation top-1: " + ", ".join(
             f"{name} {shown(top1, 2)} %" for name, top1 in summary["digits"].items())]
