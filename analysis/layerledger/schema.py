@@ -99,6 +99,7 @@ GROWING: Final = _table("""
     unaccounted             0  us    iteration rank
     allreduce_hidden        0  us    iteration rank
     memcpy_hidden           0  us    iteration rank
+    launch_bound            4  us    iteration rank
     bucket_ready            0  us    iteration rank bucket
     bucket_start            0  us    iteration rank bucket
     bucket_transfer         0  us    iteration rank bucket

@@ -17,6 +17,7 @@ RecordLayout::RecordLayout(const Extents& of) : extents(of) {
     unaccounted = take(1);
     allreduce_hidden = take(1);
     memcpy_hidden = take(1);
+    launch_bound = take(1);
     loss = take(1);
     top1 = take(1);
     topk = take(1);
@@ -38,6 +39,7 @@ void pack(const RecordLayout& layout, const Account& account, const IterationMet
     row[layout.unaccounted] = account.unaccounted;
     row[layout.allreduce_hidden] = account.allreduce_hidden;
     row[layout.memcpy_hidden] = account.memcpy_hidden;
+    row[layout.launch_bound] = account.launch_bound;
     row[layout.loss] = metrics.loss;
     row[layout.top1] = metrics.top1;
     row[layout.topk] = metrics.topk;

@@ -184,15 +184,19 @@ void summarize_activities(const hdf5::File& file, const Rows& rows, RunSummary& 
     });
     std::ranges::transform(activities, summary.activity_us.begin(), &Mean::value);
 
-    Mean hidden;
-    for_each_piece(file, "allreduce_hidden", rows, [&](const Piece& piece) {
-        for (const std::uint32_t row : rows.chosen) {
-            for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
-                hidden.add(piece.at(row, rank, 0));
+    const auto mean_of = [&](const char* column) {
+        Mean mean;
+        for_each_piece(file, column, rows, [&](const Piece& piece) {
+            for (const std::uint32_t row : rows.chosen) {
+                for (std::uint64_t rank = 0; rank < piece.ranks; ++rank) {
+                    mean.add(piece.at(row, rank, 0));
+                }
             }
-        }
-    });
-    summary.allreduce_hidden_us = hidden.value();
+        });
+        return mean.value();
+    };
+    summary.allreduce_hidden_us = mean_of("allreduce_hidden");
+    summary.launch_bound_us = file.contains("launch_bound") ? mean_of("launch_bound") : no_value;
 }
 
 void summarize_loss(const hdf5::File& file, std::uint64_t committed, RunSummary& summary) {
@@ -336,7 +340,8 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summarize_memory(file, summary);
     summary.activity_us.fill(no_value);
     summary.mean_iteration_us = no_value;
-    summary.iteration_us = summary.images_per_second = summary.allreduce_hidden_us = no_value;
+    summary.iteration_us = summary.images_per_second = summary.allreduce_hidden_us =
+        summary.launch_bound_us = no_value;
     summary.unaccounted_median_percent = summary.unaccounted_worst_percent = no_value;
     summary.first_loss = summary.last_loss = no_value;
     return summary;

@@ -38,6 +38,13 @@ void add_notes(Table& table, const RunSummary& run) {
         table.name("hidden all-reduce")
             .end(text(milliseconds(run.allreduce_hidden_us), " ms under the layers' work"));
     }
+    // A layer or two catch up in every run, behind whatever the device waited for.
+    if (constexpr double much = 0.05; run.launch_bound_us > much * run.iteration_us) {
+        table.name("launch-bound")
+            .end(text(milliseconds(run.launch_bound_us),
+                      " ms in layers where the device waits for launches (a larger batch helps, or "
+                      "train.graph=on)"));
+    }
     add_ranks(table, run);
     add_memory(table, run.memory);
     if (run.overhead) {

@@ -46,6 +46,13 @@ std::int64_t hidden_copies_ns(std::span<const CopySpan> copies, std::vector<Inte
     return total_length(difference(united(std::move(all)), united(std::move(exposed))));
 }
 
+/// A device that is busy ends a layer long after the host has enqueued it. One that waits for the
+/// host ends it a launch (5 to 10 us) and a last short kernel later.
+bool has_caught_up(const Span& span) {
+    constexpr std::int64_t soon_ns = 20'000;
+    return span.end - span.enqueued_ns < soon_ns;
+}
+
 /// Adds one span to a quantity that is absent until its first span.
 void add(float& quantity, std::int64_t ns) {
     quantity = std::isnan(quantity) ? microseconds(ns) : quantity + microseconds(ns);
@@ -104,6 +111,9 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
                         microseconds(span.start + starved_ns(span) - account.start_ns);
                 }
                 totals.layers_ns += ns - starved;
+                if (span.enqueued_ns != 0) {
+                    add(account.launch_bound, has_caught_up(span) ? ns - starved : 0);
+                }
                 totals.activity_ns[index(Activity::idle_launch)] += starved;
                 break;
             }

@@ -225,6 +225,9 @@ ClosedIteration Recorder::close(Slot& slot) {
     spans.window_start_ns = source_.nanoseconds(slot.window_start);
     const auto resolve = [this](Mark& mark) { mark = source_.nanoseconds(mark); };
     for (Span& span : slot.spans) {
+        if (span.kind == SpanKind::layer && source_.queues()) {
+            span.enqueued_ns = source_.made_ns(span.end);
+        }
         resolve(span.start);
         resolve(span.end);
         if (span.launch != 0) {

@@ -28,7 +28,7 @@ DIMS = {
     "layer_time": "iteration rank layer phase", "layer_start": "iteration rank layer phase",
     "op_time": "iteration rank op phase", "activity_time": "iteration rank activity",
     "unaccounted": "iteration rank", "allreduce_hidden": "iteration rank",
-    "memcpy_hidden": "iteration rank", "bucket_ready": "iteration rank bucket",
+    "memcpy_hidden": "iteration rank", "launch_bound": "iteration rank", "bucket_ready": "iteration rank bucket",
     "bucket_start": "iteration rank bucket", "bucket_transfer": "iteration rank bucket",
     "bucket_end": "iteration rank bucket", "hostname": "rank", "local_rank": "rank",
     "device_name": "rank", "device_uuid": "rank", "threads": "rank", "clock_offset": "rank",
@@ -43,7 +43,8 @@ DIMS = {
 }
 UNITS = {name: "us" for name in DIMS
          if name.endswith("_time") or name in ("layer_start", "unaccounted", "allreduce_hidden",
-                                               "memcpy_hidden", "bucket_ready", "bucket_start",
+                                               "memcpy_hidden", "launch_bound",
+                                               "bucket_ready", "bucket_start",
                                                "bucket_transfer", "bucket_end")}
 UNITS |= {name: "byte" for name in DIMS if name.endswith(("_bytes", "_memory"))}
 UNITS |= dict.fromkeys(("iteration_start", "clock_offset", "clock_bound"), "ns")
@@ -104,7 +105,7 @@ class Synthetic:
     status: str = "complete"
     title: str = "synthetic"
     run_id: str = "00000000-0000-4000-8000-000000000000"
-    schema_version: str = "1.2.0"
+    schema_version: str = "1.4.0"
     chunk_iterations: int = 8
     chunk_ranks: int = 0  # 0: all
     config: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +174,7 @@ class Synthetic:
             "bucket_transfer": transfer, "bucket_end": end,
             "allreduce_hidden": np.full((n, ranks), float(self.hidden_us * (self.buckets - 1))),
             "memcpy_hidden": np.full((n, ranks), np.nan),
+            "launch_bound": np.full((n, ranks), np.nan),
         }
         if self.level == "op":
             arrays["op_time"] = np.repeat(layer_time, 2, axis=2) / 2

@@ -79,6 +79,7 @@ def expected_arrays(iterations=ITERATIONS, ranks=RANKS, first=0):
     arrays |= {
         "iteration_time": iteration_time,
         "memcpy_hidden": np.full((iterations, ranks), np.nan),
+        "launch_bound": np.full((iterations, ranks), np.nan),
         "iteration_start": (i - 0)[:, None] * 1_000_000 + 10 * r,
         "iteration": i, "epoch": epoch, "learning_rate": 0.5 / 2.0**epoch,
         "warmup": i < 2, "profiled": profiled(i),
@@ -92,7 +93,7 @@ DIMS = {
     "op_time": "iteration rank op phase", "activity_time": "iteration rank activity",
     "iteration_time": "iteration rank", "iteration_start": "iteration rank",
     "unaccounted": "iteration rank", "allreduce_hidden": "iteration rank",
-    "memcpy_hidden": "iteration rank", "bucket_ready": "iteration rank bucket",
+    "memcpy_hidden": "iteration rank", "launch_bound": "iteration rank", "bucket_ready": "iteration rank bucket",
     "bucket_start": "iteration rank bucket", "bucket_transfer": "iteration rank bucket",
     "bucket_end": "iteration rank bucket", "loss": "iteration", "top1": "iteration",
     "topk": "iteration", "learning_rate": "iteration", "epoch": "iteration",
@@ -126,7 +127,8 @@ UNITS = {"iteration_start": "ns", "clock_offset": "ns", "clock_bound": "ns",
              name: "us" for name in DIMS
              if name.endswith("_time") or (name.startswith("bucket_") and name not in (
                  "bucket_bytes", "bucket_layers"))
-             or name in ("layer_start", "unaccounted", "allreduce_hidden", "memcpy_hidden")}
+             or name in ("layer_start", "unaccounted", "allreduce_hidden", "memcpy_hidden",
+                         "launch_bound")}
 SCALES = ["iteration", "rank", "layer", "phase", "activity", "bucket", "op"]
 
 

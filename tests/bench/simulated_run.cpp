@@ -98,6 +98,7 @@ void SimulatedRecords::fill(std::span<float> row) {
     row[layout_.unaccounted] = whole_ns(10 * scatter());
     row[layout_.allreduce_hidden] = whole_ns(5000 * scatter());
     row[layout_.memcpy_hidden] = whole_ns(500 * scatter());
+    row[layout_.launch_bound] = whole_ns(2000 * scatter());
     row[layout_.iteration_time] = static_cast<float>(sum_us + row[layout_.unaccounted]);
     row[layout_.loss] = 6.9F;
     row[layout_.top1] = 0.001F;

@@ -285,6 +285,7 @@ TEST_F(QueueAccount, ABusyDeviceNeitherWaitsForTheHostNorLosesTime) {
         EXPECT_NEAR(us, 200.0F, 0.1F);
     }
     EXPECT_FLOAT_EQ(time(account, Activity::idle_launch), 0.0F);
+    EXPECT_FLOAT_EQ(account.launch_bound, 0.0F);
     EXPECT_FLOAT_EQ(time(account, Activity::input_wait), 0.0F);
     EXPECT_FLOAT_EQ(time(account, Activity::measurement), 0.0F);
     EXPECT_NEAR(time(account, Activity::memcpy_h2d), 20.0F, 0.1F);
@@ -323,7 +324,9 @@ TEST_F(QueueAccount, ALayerThatComesLateMakesTheDeviceIdleNotItselfSlow) {
         const Account account =
             train(std::vector<Iteration>(5, {.before_layers_ns = 500'000}), level);
         EXPECT_NEAR(time(account, Activity::idle_launch), 500 - 23, 6.0F);
-        // The device waits 5 us for each kernel too, but that no mark can tell.
+        // The device waits 5 us for each kernel too, but how long no mark can tell.
+        EXPECT_GT(account.launch_bound, 9 * 6.0F);
+        EXPECT_LE(account.launch_bound, account.iteration_time);
         EXPECT_NEAR(account.layer_time[index(Phase::forward)], 11.0F, 6.0F);
         EXPECT_GT(account.layer_start[index(Phase::forward)], 480.0F);
     }
@@ -347,6 +350,7 @@ TEST_F(QueueAccount, AGraphIsAccountedForLayerByLayer) {
             EXPECT_NEAR(as_a_whole.op_time[i], one_by_one.op_time[i], 0.1F) << i;
         }
         EXPECT_NEAR(as_a_whole.iteration_time, one_by_one.iteration_time, 0.5F);
+        EXPECT_FLOAT_EQ(as_a_whole.launch_bound, 0.0F);
         EXPECT_NEAR(as_a_whole.bucket_ready[0], one_by_one.bucket_ready[0], 1.0F);
     }
 }

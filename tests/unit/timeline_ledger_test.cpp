@@ -91,6 +91,7 @@ TEST(Ledger, WhatWasNotMeasuredIsAbsent) {
     const Account account = iteration.account();
     EXPECT_TRUE(std::isnan(account.layer_time[0]));
     EXPECT_TRUE(std::isnan(account.memcpy_hidden));
+    EXPECT_TRUE(std::isnan(account.launch_bound));
 }
 
 TEST(Ledger, LevelOffKnowsTheDurationAndItsOwnCostOnly) {

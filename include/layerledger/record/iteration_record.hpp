@@ -15,7 +15,8 @@ struct RecordLayout {
     explicit RecordLayout(const Extents& extents);
 
     Extents extents;
-    std::size_t iteration_time = 0, unaccounted, allreduce_hidden, memcpy_hidden;
+    std::size_t iteration_time = 0, unaccounted, allreduce_hidden, memcpy_hidden,
+        launch_bound;
     std::size_t loss, top1, topk;         ///< this rank's means over its batch
     std::size_t activity_time;            ///< activity_count floats
     std::size_t layer_time, layer_start;  ///< layers * 3

@@ -67,6 +67,7 @@ struct RunSummary {
     std::vector<OpSummary> ops;
     std::array<double, activity_count> activity_us{};  ///< means over ranks and iterations
     double allreduce_hidden_us = 0;
+    double launch_bound_us = 0;
     /// Absolute, of each iteration's worst rank, over iterations.
     double unaccounted_median_percent = 0;
     double unaccounted_worst_percent = 0;  ///< the same, largest

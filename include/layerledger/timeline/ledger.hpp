@@ -41,6 +41,7 @@ struct Account {
     float unaccounted = absent;
     float allreduce_hidden = absent;  ///< all-reduce under some layer's work; a shadow, never added
     float memcpy_hidden = absent;     ///< copies of the input beside memcpy_h2d; a shadow too
+    float launch_bound = absent;      ///< layers that the device had to wait in; a shadow too
     std::array<float, activity_count> activity_time{};
     std::vector<float> layer_time, layer_start;
     std::vector<float> op_time;
@@ -63,7 +64,11 @@ struct IterationSpans {
 /// Spans of one stream do not overlap (operations lie inside layers and are not added). What a layer
 /// and its operations waited for the host to launch them is idle_launch instead. A join is split by
 /// what the buckets did meanwhile: transfer where any bucket is in transfer, else wait where any
-/// bucket waits for the slowest rank, else idle_sync. What no span covers is unaccounted, so that iteration_time = sum(layers) + sum(activities) + unaccounted.
+/// bucket waits for the slowest rank, else idle_sync. What no span covers is unaccounted, so that
+/// iteration_time = sum(layers) + sum(activities) + unaccounted.
+/// What a device waited between the launches of one layer no mark tells. But where it ends a layer
+/// as soon as the host has enqueued it, it had caught up with the host: such layers' time is
+/// launch_bound.
 /// At levels below `layer` unaccounted is absent, because layers were not looked at.
 [[nodiscard]] Account close_account(const IterationSpans& iteration, const Extents& extents);
 

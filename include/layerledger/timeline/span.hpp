@@ -31,6 +31,8 @@ struct Span {
     /// Of layers and operations: when the host began to enqueue its work. Until then the device had
     /// nothing to do: that is no time of the layer's. 0: at its start.
     Mark launch = 0;
+    /// Of layers: when the host had enqueued it all, in nanoseconds. 0: nothing is enqueued.
+    std::int64_t enqueued_ns = 0;
 };
 
 /// A copy between host and device on a stream of its own.
@@ -69,6 +71,9 @@ public:
     /// Turns a mark into nanoseconds on the rank's steady clock. May be called `latency()`
     /// iterations after the mark was made.
     [[nodiscard]] virtual std::int64_t nanoseconds(Mark mark) const noexcept = 0;
+
+    /// When the host made a mark that is not overwritten, on the same clock.
+    [[nodiscard]] virtual std::int64_t made_ns(Mark mark) const noexcept { return nanoseconds(mark); }
 
     /// How many iterations late marks can be resolved without waiting: 0 on CPUs, 2 on GPUs.
     [[nodiscard]] virtual int latency() const noexcept = 0;

@@ -65,6 +65,9 @@ public:
 
     /// Waits for what is not passed yet. 0 for a mark that was overwritten.
     [[nodiscard]] std::int64_t nanoseconds(Mark mark) const noexcept override;
+    [[nodiscard]] std::int64_t made_ns(Mark mark) const noexcept override {
+        return at(mark).host_ns;
+    }
     [[nodiscard]] int latency() const noexcept override { return 2; }
     [[nodiscard]] bool queues() const noexcept override { return true; }
     void reserve(std::size_t marks_per_iteration) override {
