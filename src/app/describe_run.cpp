@@ -177,6 +177,7 @@ RunDescription describe_run(const Experiment& experiment, const Network& network
             run.provenance.push_back(std::move(version));
         }
     }
+    run.provenance.emplace_back("marks", backend.info().marks);
     run.start = describe_start(command_line, hosts);
     return run;
 }

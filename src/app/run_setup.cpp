@@ -167,6 +167,7 @@ std::unique_ptr<Backend> choose_backend(const Experiment& experiment, BackendCho
         world.agree([&] {
             backend = cuda::make_backend({.sharers = sharers,
                                           .deterministic = experiment.train.deterministic,
+                                          .stamps = experiment.profile.marks == "auto",
                                           .world = &world},
                                          rank);
         });

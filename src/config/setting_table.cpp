@@ -225,6 +225,8 @@ std::vector<Setting> make_table() {
                 "level kernel: see each GPU kernel of one iteration in so many");
     profile.add("clock_every", &P::clock_every, from_to(0, most_iterations),
                 "iterations between readings of the ranks' clocks, 0: only at start and end");
+    profile.add("marks", &P::marks, OneOf{{"auto", "events"}},
+                "auto reads a GPU's clock on the GPU where it is fine enough, events are CUDA's");
     profile.add(
         "inject", &P::inject, Text{},
         "slow a layer on purpose, RANK:LAYER:PERCENT, or with :forward, :backward, :update");

@@ -195,6 +195,7 @@ void Recorder::end_iteration() noexcept {
     start_gap(open_->window_end);
     pass_.reset();
     previous_end_ = open_->window_end;
+    source_.iteration_ended();
     open_ = nullptr;
     ++ended_;
 }

@@ -104,7 +104,7 @@ def test_every_numeric_fact_is_defined(fresh):
 
 # Facts that runs on CPUs do not have.
 ELSEWHERE = {"network/shared_gpu", "provenance/cuda", "provenance/cuda_driver", "provenance/cublas",
-             "provenance/cudnn", "provenance/nccl"}
+             "provenance/cudnn", "provenance/nccl", "provenance/marks"}
 
 
 def test_facts_on_request_are_defined():

@@ -67,6 +67,8 @@ TEST_F(CuptiSessionTest, TellsKernelsFromEachOtherByTheirNames) {
     fake_->kernels = {kernel("sm90_xmma_fprop_implicit_gemm", 1'000, 3'000),
                       kernel("_Z30ncclDevKernel_AllReduce_Sum_f32", 1'500, 4'000),
                       kernel("_ZN11layerledger13ledger_anchorEv", 5'000, 5'100),
+                      kernel("_ZN11layerledger12ledger_stampEPy", 5'200, 5'300),
+                      kernel("_ZN11layerledger17ledger_stamps_outEPKyPyi", 5'400, 5'500),
                       kernel(nullptr, 6'000, 7'000)};
     CuptiSession session({library_});
     session.start();

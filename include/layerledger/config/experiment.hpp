@@ -81,6 +81,7 @@ struct ProfileSettings {
     bool overhead_check = false;      ///< alternate profiled and unprofiled iterations
     std::int64_t kernel_every = 500;  ///< level kernel: look into one iteration in so many
     std::int64_t clock_every = 1000;  ///< iterations between readings of the ranks' clocks
+    std::string marks = "auto";       ///< auto | events: what times a GPU's compute stream
     std::string inject;               ///< RANK:LAYER:PERCENT[:PHASE]; empty: nothing is slowed
     bool twin = false;                ///< train once more with profiling off, and compare
 };

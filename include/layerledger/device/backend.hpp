@@ -29,6 +29,7 @@ struct DeviceInfo {
     std::string backend;           ///< "cpu" or "cuda"
     std::string name;              ///< "AMD EPYC 9354, 2 threads, avx512_core_bf16"
     std::string uuid;              ///< empty on CPUs
+    std::string marks;             ///< what moments are taken with
     int threads = 1;               ///< host threads that compute
     std::size_t memory_bytes = 0;  ///< what this rank may use
     bool has_own_memory = false;   ///< else the device computes in the host's

@@ -81,6 +81,9 @@ public:
     /// How many marks an iteration makes at most. Before the first iteration.
     virtual void reserve(std::size_t /*marks_per_iteration*/) {}
 
+    /// No mark of this iteration follows: whoever asks for one of them waits until here.
+    virtual void iteration_ended() noexcept {}
+
     /// Whether since the previous call the processor was taken from the calling thread, which had
     /// work to do; always false where nobody knows. Costs next to nothing while the answer is no.
     virtual bool lost_processor() noexcept { return false; }

@@ -101,6 +101,7 @@ public:
                     text("device.threads is ", options.threads,
                          " (threads cannot be negative) use 0 for the cores of the rank"));
         info_.backend = "cpu";
+        info_.marks = "steady clock";
         info_.threads = options.threads > 0 ? options.threads : rank.cores;
         info_.memory_bytes = rank.memory_bytes;
         info_.name = text(processor_name(), ", ", info_.threads,

@@ -35,6 +35,7 @@ CapturedGraph::~CapturedGraph() {
 // Only this thread is kept from what a capture forbids: the watchdog asks for events meanwhile.
 void CapturedGraph::capture(const std::function<void()>& work) {
     const cudaStream_t stream = gpu_.compute().get();
+    gpu_.marks().events().begin_capture();
     LL_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
     gpu_.begin_capture();
     std::exception_ptr failure;
@@ -66,43 +67,22 @@ void CapturedGraph::capture(const std::function<void()>& work) {
 }
 
 void CapturedGraph::instantiate() {
-    const std::vector<std::size_t>& captured = turns_.front().marks.events;
-    std::vector<cudaGraphNode_t> nodes;
-    std::size_t count = 0;
-    LL_CUDA(cudaGraphGetNodes(graph_, nullptr, &count));
-    nodes.resize(count);
-    LL_CUDA(cudaGraphGetNodes(graph_, nodes.data(), &count));
+    TimedEvents& events = gpu_.marks().events();
+    const std::vector<cudaGraphNode_t>& nodes = events.captured_nodes();  // by mark
+    LL_EXPECT(nodes.size() == turns_.front().marks.numbers.size());
+    LL_EXPECT(std::ranges::find(nodes, nullptr) == nodes.end());
 
-    EventMarks& marks = gpu_.marks();
-    std::vector<cudaGraphNode_t> recording(captured.size(), nullptr);  // by mark
-    for (const cudaGraphNode_t node : nodes) {
-        cudaGraphNodeType type{};
-        LL_CUDA(cudaGraphNodeGetType(node, &type));
-        if (type != cudaGraphNodeTypeEventRecord) {
-            continue;
-        }
-        cudaEvent_t event = nullptr;
-        LL_CUDA(cudaGraphEventRecordNodeGetEvent(node, &event));
-        for (std::size_t i = 0; i < captured.size(); ++i) {
-            if (marks.events().get(captured[i]) == event) {
-                recording[i] = node;
-            }
-        }
-    }
-    LL_EXPECT(std::ranges::find(recording, nullptr) == recording.end());
-
-    const std::size_t turns = captured.empty() ? 1 : turns_with_marks;
+    const std::size_t turns = nodes.empty() ? 1 : turns_with_marks;
     while (turns_.size() < turns) {
         Turn& turn = turns_.emplace_back();
-        for (std::size_t i = 0; i < turns_.front().marks.events.size(); ++i) {
-            turn.marks.events.push_back(marks.events().add());
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            turn.marks.numbers.push_back(events.add());
         }
     }
     for (Turn& turn : turns_) {
         LL_CUDA(cudaGraphInstantiate(&turn.executable, graph_, 0));
-        for (std::size_t i = 0; i < recording.size(); ++i) {
-            LL_CUDA(cudaGraphExecEventRecordNodeSetEvent(turn.executable, recording[i],
-                                                         marks.events().get(turn.marks.events[i])));
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            events.redirect(turn.executable, nodes[i], turn.marks.numbers[i]);
         }
         LL_CUDA(cudaGraphUpload(turn.executable, gpu_.compute().get()));
     }

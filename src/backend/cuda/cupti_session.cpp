@@ -29,9 +29,13 @@ std::atomic<CuptiSession*> current{nullptr};
                 text("profile.level=kernel cannot see kernels (", why, ")", advice));
 }
 
-DeviceWork work_of(const char* kernel) {
+// What marks are made with is no work of the training.
+std::optional<DeviceWork> work_of(const char* kernel) {
     if (kernel == nullptr) {
         return DeviceWork::kernel;
+    }
+    if (std::strstr(kernel, "ledger_stamp") != nullptr) {
+        return std::nullopt;
     }
     if (std::strstr(kernel, "ledger_anchor") != nullptr) {
         return DeviceWork::anchor;
@@ -99,7 +103,8 @@ std::optional<DeviceRecord> device_record(const CUpti_Activity& activity) {
         case CUPTI_ACTIVITY_KIND_KERNEL:
         case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {
             const auto& kernel = reinterpret_cast<const CUpti_ActivityKernel10&>(activity);
-            return timed(work_of(kernel.name), kernel, 0);
+            const std::optional<DeviceWork> work = work_of(kernel.name);
+            return work ? std::optional(timed(*work, kernel, 0)) : std::nullopt;
         }
         case CUPTI_ACTIVITY_KIND_MEMCPY: {
             const auto& copy = reinterpret_cast<const CUpti_ActivityMemcpy6&>(activity);

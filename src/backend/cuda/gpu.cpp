@@ -105,7 +105,7 @@ std::vector<std::pair<std::string, std::string>> library_versions() {
 Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
     : options_(options),
       chosen_(*this, rank),
-      marks_(TimedEvents(compute_)),
+      marks_(compute_, options.stamps),
       cublas_workspace_(cublas_workspace_bytes) {
     LL_CUDNN(cudnnCreate(&cudnn_));
     LL_CUDNN(cudnnSetStream(cudnn_, compute_.get()));
@@ -116,6 +116,7 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
     LL_CUBLAS(cublas_library().set_stream(cublas_, compute_.get()));
     LL_CUBLAS(cublas_library().set_workspace(cublas_, cublas_workspace_.data(),
                                              cublas_workspace_.bytes()));
+    info_.marks = marks_.events().description();
     // Behind what the libraries took when they began.
     const std::size_t free = free_bytes();
     info_.memory_bytes =

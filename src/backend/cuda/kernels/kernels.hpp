@@ -127,6 +127,20 @@ void batch_norm_backward(Type, const void* x, const void* y, const void* dy, voi
 /// Does nothing; it can be told from all others in what CUPTI records.
 void anchor(cudaStream_t);
 
+// clock.cu
+/// Writes the moment at which what is ahead of it on the stream is done. It and `stamps_out` can be
+/// told from all others in what CUPTI records. `early`: it is launched while that still runs, which
+/// saves time (from compute capability 9 on).
+void stamp(unsigned long long* moment, bool early, cudaStream_t);
+/// Copies moments to the host's memory.
+void stamps_out(const unsigned long long* from, unsigned long long* to, int count, cudaStream_t);
+/// The kernel of it, for a node of a graph.
+[[nodiscard]] const void* stamp_function();
+/// The mean of the clock's next `steps` steps, of as many as it makes in `most_ns` or so; 0 for none.
+void clock_steps(int steps, unsigned long long most_ns, double* mean_ns, cudaStream_t);
+/// Does nothing for a while.
+void stall(unsigned long long ns, cudaStream_t);
+
 // direct_convolution.cu
 /// Groups of any width: what cuDNN cannot do on padded channels. `group_in` and `group_out` are the
 /// channels of one group; weights are [padded outputs][kernel*kernel][group_in].
