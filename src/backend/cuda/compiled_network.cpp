@@ -39,9 +39,8 @@ void for_each_element(const ParameterPlace& place, const Parameter& parameter, c
 
 }  // namespace
 
-CompiledNetwork::CompiledNetwork(Gpu& gpu, ConvolutionEngines& engines,
-                                 const Network& network, const CompileOptions& options,
-                                 Recorder& recorder)
+CompiledNetwork::CompiledNetwork(Gpu& gpu, ConvolutionEngines& engines, const Network& network,
+                                 const CompileOptions& options, Recorder& recorder)
     : gpu_(gpu),
       network_(network),
       recorder_(recorder),
@@ -299,12 +298,18 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
                static_cast<double>(padded(shape.channels, type)) *
                static_cast<double>(shape.height * shape.width);
     };
+    // In the memory of the sum's gradient (see `Plan::hand_on`).
+    const auto is_handed_on = [&](const Op& op) {
+        const auto readers = network.consumers(op.id);
+        return readers.size() == 1 && only_reads_its_gradient(op) &&
+               std::holds_alternative<Add>(network.op(readers.front()).attributes);
+    };
     double trial = 0;  // rank 0 times engines on copies of a convolution's input and output
     for (const Op& op : network.ops()) {
         const double elements = elements_of(op.id);
         const bool gradient = !options.inference_only &&
                               (network.needs_gradient(op.id) || options.gradients_of_input);
-        bytes += element * elements * (gradient ? 2 : 1);
+        bytes += element * elements * (gradient && !is_handed_on(op) ? 2 : 1);
         if (std::holds_alternative<MaxPool>(op.attributes)) {
             bytes += elements;  // where the maximum was
         } else if (std::holds_alternative<Convolution>(op.attributes)) {

@@ -5,8 +5,6 @@
 
 namespace layerledger::cuda {
 
-namespace {
-
 // Rectifiers are undone in place, and an addition hands its gradient on.
 bool only_reads_its_gradient(const Op& op) {
     if (const auto* convolution = std::get_if<Convolution>(&op.attributes)) {
@@ -17,8 +15,6 @@ bool only_reads_its_gradient(const Op& op) {
     }
     return !std::holds_alternative<Add>(op.attributes);
 }
-
-}  // namespace
 
 kernels::Extent extent_of(const Shape& shape, std::int64_t batch, kernels::Type type) {
     return {batch, shape.height, shape.width, padded(shape.channels, type)};

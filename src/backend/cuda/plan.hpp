@@ -129,6 +129,9 @@ private:
 
 [[nodiscard]] kernels::Extent extent_of(const Shape& shape, std::int64_t batch, kernels::Type type);
 
+/// Whether the backward pass of an operation leaves the gradient of its output as it is.
+[[nodiscard]] bool only_reads_its_gradient(const Op& op);
+
 /// How a parameter lies in memory.
 [[nodiscard]] ParameterPlace place_of(const Network& network, const Parameter& parameter,
                                       kernels::Type type);
