@@ -234,6 +234,20 @@ class RunFile(ArrayFile):
         )  # fmt: skip
         return self._events("stragglers", "straggler", names)
 
+    def straggler_name(self, layer: int, phase: int, cause: int) -> str:
+        """What is slow, in words, by the indices in `stragglers`."""
+        if layer >= 0:
+            return f"{self.layers[layer]} {self.phases[phase]}"
+        name = schema.CAUSES[cause]
+        return "all layers" if name == "compute" else name
+
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """From what excess on one rank, in percent, a layer's phase is among `stragglers`: layer,
+        phase, percent.
+        """  # noqa: D205
+        return self._events("sensitivity", "sensitivity", ("layer", "phase", "percent"))
+
     @cached_property
     def anatomy(self) -> pd.DataFrame:
         """Each bucket's all-reduce as the run itself took it apart: hidden, exposed, wait, transfer,

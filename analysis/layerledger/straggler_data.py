@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .page_data import Section, rounded
 from .reductions import Reduction
 from .runfile import RunFile
-from .schema import CAUSES, PERSISTENCE
+from .schema import PERSISTENCE
 
 MOST_CELLS: Final = 1 << 19
 MOST_COLUMNS: Final = 512
@@ -88,8 +88,7 @@ def late_section(run: RunFile) -> Section:
     hosts = run.rank_table["hostname"].to_numpy()
     found = run.stragglers
     what = [
-        f"{run.layers[one.layer]} {run.phases[one.phase]}" if one.layer >= 0 else CAUSES[one.cause]
-        for one in found.itertuples()
+        run.straggler_name(one.layer, one.phase, one.cause) for one in found.itertuples()
     ]
     table = pd.DataFrame(
         {

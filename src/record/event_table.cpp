@@ -135,6 +135,16 @@ constexpr Table<Straggler, 10> stragglers{
     }},
     /*is_rising=*/false};
 
+/// A row for each phase of each layer.
+constexpr Table<Sensitivity, 3> sensitivity{
+    "sensitivity",
+    {{
+        {"sensitivity_layer", "1", "the layer", &Sensitivity::iteration},
+        {"sensitivity_phase", "1", "its phase", &Sensitivity::phase},
+        {"sensitivity_percent", "percent",
+         "excess on one rank from which on the median window names it", &Sensitivity::percent},
+    }}};
+
 /// A row for each layer's phase in each iteration whose kernels were seen.
 constexpr Table<KernelRecord, 11> kernels{
     "kernels",
@@ -339,6 +349,7 @@ void create_event_tables(hdf5::File& file) {
     create(file, clocks);
     create(file, late);
     create(file, stragglers);
+    create(file, sensitivity);
     create(file, anatomy);
     create(file, samples);
     create(file, kernels);
@@ -373,6 +384,10 @@ void write_events(hdf5::File& file, const std::vector<LateIteration>& events, st
 
 void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::size_t written) {
     write(file, stragglers, events, written);
+}
+
+void write_events(hdf5::File& file, const std::vector<Sensitivity>& events, std::size_t written) {
+    write(file, sensitivity, events, written);
 }
 
 void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written) {
@@ -413,6 +428,10 @@ std::vector<Straggler> read_stragglers(const hdf5::File& file) {
     return read(file, stragglers);
 }
 
+std::vector<Sensitivity> read_sensitivity(const hdf5::File& file) {
+    return read(file, sensitivity);
+}
+
 std::vector<BucketAnatomy> read_anatomy(const hdf5::File& file) {
     return read(file, anatomy);
 }
@@ -428,6 +447,7 @@ std::vector<std::string> check_event_tables(const hdf5::File& file, bool is_runn
     check(file, samples, is_running, faults);
     check(file, late, is_running, faults);
     check(file, stragglers, is_running, faults);
+    check(file, sensitivity, is_running, faults);
     check(file, anatomy, is_running, faults);
     return faults;
 }

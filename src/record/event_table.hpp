@@ -15,7 +15,8 @@ namespace layerledger {
 
 /// Makes the tables, empty: in /validation every validation, in /pauses every pause of training,
 /// in /starts every start of the run, in /clocks every reading of each rank's clock, in
-/// /late who was last in each iteration, in /stragglers who lastingly was and why,
+/// /late who was last in each iteration, in /stragglers who lastingly was and why, in /sensitivity
+/// from what on that would have been seen,
 /// in /anatomy what the all-reduce of each bucket consists of, in /samples, /kernels and /copies
 /// what devices were seen to do.
 void create_event_tables(hdf5::File& file);
@@ -29,6 +30,7 @@ void write_events(hdf5::File& file, const std::vector<StartRecord>& events, std:
 void write_events(hdf5::File& file, const std::vector<ClockRecord>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<LateIteration>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<Straggler>& events, std::size_t written);
+void write_events(hdf5::File& file, const std::vector<Sensitivity>& events, std::size_t written);
 void write_events(hdf5::File& file, const std::vector<BucketAnatomy>& events, std::size_t written);
 
 /// Rows of the three tables of kernels.
@@ -51,6 +53,7 @@ void write_kernels(hdf5::File& file, const KernelSamples& fresh, const KernelRow
 [[nodiscard]] KernelSamples read_kernel_samples(const hdf5::File& file);
 [[nodiscard]] std::vector<LateIteration> read_late(const hdf5::File& file);
 [[nodiscard]] std::vector<Straggler> read_stragglers(const hdf5::File& file);
+[[nodiscard]] std::vector<Sensitivity> read_sensitivity(const hdf5::File& file);
 [[nodiscard]] std::vector<BucketAnatomy> read_anatomy(const hdf5::File& file);
 
 /// What is wrong with the tables, one sentence each. Where `is_running`, a kill may have left a

@@ -129,6 +129,7 @@ void write_stragglers(hdf5::File& file) {
     search_rows(file, rows, refused.empty(), search);
     write_events(file, search.late(), 0);
     write_events(file, search.stragglers(), 0);
+    write_events(file, search.sensitivity(), 0);
     file.set_attribute("late/late_by", "refused", refused);
 }
 

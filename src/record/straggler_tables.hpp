@@ -6,7 +6,7 @@
 namespace layerledger {
 
 /// Looks for stragglers in the measured iterations of a file whose rows are all committed, and
-/// makes what it finds the rows of /late and /stragglers. Nothing is done for a single rank, or
+/// makes what it finds the rows of /late, /stragglers and /sensitivity. Nothing is done for a single rank, or
 /// where layers were not recorded.
 void write_stragglers(hdf5::File& file);
 

@@ -309,6 +309,7 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.causality = read_causality(file);
     summary.starts = read_starts(file);
     summary.stragglers = read_stragglers(file);
+    summary.sensitivity = read_sensitivity(file);
     summary.anatomy = read_anatomy(file);
     summary.kernels = read_kernel_samples(file);
     summary.injection = read_fact(file, "config", "profile.inject");

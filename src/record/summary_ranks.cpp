@@ -39,11 +39,42 @@ std::string straggler_text(const Straggler& straggler, const RunSummary& run) {
     const std::string what =
         straggler.layer >= 0 ? text(run.layers.at(static_cast<std::size_t>(straggler.layer)).name,
                                     " ", at(phase_names, straggler.phase))
-                             : at(late_cause_names, straggler.cause);
+        : straggler.cause == static_cast<std::int64_t>(LateCause::compute)
+            ? "all layers"
+            : at(late_cause_names, straggler.cause);
     return text(what, " of rank ", straggler.rank, ": ", milliseconds(straggler.excess_us), " ms (",
                 shown(straggler.percent, 1), " %) more than on the others, ",
                 at(persistence_names, straggler.persistence), " (", straggler.windows, " of ",
                 straggler.all_windows, " windows)");
+}
+
+/// From what on a delay of one phase on one rank shows: of the phases that take a hundredth of the
+/// layers' time, those where noise hides least and most. Empty where that is not known.
+std::string sensitivity_text(const RunSummary& run) {
+    double all_us = 0;
+    for (const LayerSummary& layer : run.layers) {
+        for (const double us : layer.mean_us) {
+            all_us += std::isnan(us) ? 0 : us;
+        }
+    }
+    const Sensitivity* least = nullptr;
+    const Sensitivity* most = nullptr;
+    for (const Sensitivity& one : run.sensitivity) {
+        const double us = run.layers.at(static_cast<std::size_t>(one.iteration))
+                              .mean_us.at(static_cast<std::size_t>(one.phase));
+        if (!std::isnan(one.percent) && us > 0.01 * all_us) {
+            least = least == nullptr || one.percent < least->percent ? &one : least;
+            most = most == nullptr || one.percent > most->percent ? &one : most;
+        }
+    }
+    const auto shown_one = [&](const Sensitivity& one) {
+        return text(shown(one.percent, 1), " % (",
+                    run.layers[static_cast<std::size_t>(one.iteration)].name, ' ',
+                    phase_names[static_cast<std::size_t>(one.phase)], ")");
+    };
+    return least == nullptr ? ""
+                            : text("on one rank show from ", shown_one(*least), " to ",
+                                   shown_one(*most), " on; less is hidden by noise");
 }
 
 /// Who comes last, and what makes it so.
@@ -60,6 +91,9 @@ void add_stragglers(Table& table, const RunSummary& run) {
     }
     if (run.stragglers.size() > shown_stragglers) {
         table.name("").end(text(run.stragglers.size() - shown_stragglers, " more in the file"));
+    }
+    if (const std::string sensitivity = sensitivity_text(run); !sensitivity.empty()) {
+        table.name("delays").end(sensitivity);
     }
     if (!run.injection.empty()) {
         table.name("slowed on purpose").end(run.injection);

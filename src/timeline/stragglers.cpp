@@ -7,11 +7,10 @@
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/phase.hpp"
+#include "straggler_window.hpp"
 
 namespace layerledger {
 namespace {
-
-constexpr std::size_t trimmed = StragglerSearch::window_iterations / 5;  // at either end
 
 /// For each rank the median of the other ranks' values, in time that grows as their number.
 void medians_of_others(std::span<const float> values, std::vector<float>& ordered,
@@ -29,33 +28,6 @@ void medians_of_others(std::span<const float> values, std::vector<float>& ordere
         const float lower = below < values[rank] ? below : *middle;
         medians[rank] = others % 2 == 1 ? upper : (lower + upper) / 2;
     }
-}
-
-struct Trimmed {
-    double mean = 0;
-    double variance = 0;  ///< of the mean, from the winsorized values
-};
-
-Trimmed trimmed_mean(std::array<double, StragglerSearch::window_iterations> values) {
-    std::ranges::sort(values);
-    constexpr std::size_t n = StragglerSearch::window_iterations;
-    Trimmed result;
-    for (std::size_t i = trimmed; i < n - trimmed; ++i) {
-        result.mean += values[i] / static_cast<double>(n - 2 * trimmed);
-    }
-    std::fill_n(values.begin(), trimmed, values[trimmed]);
-    std::fill_n(values.rbegin(), trimmed, values[n - 1 - trimmed]);
-    double mean = 0;
-    for (const double value : values) {
-        mean += value / n;
-    }
-    double squares = 0;
-    for (const double value : values) {
-        squares += (value - mean) * (value - mean);
-    }
-    constexpr double kept = 1 - 2.0 * trimmed / n;
-    result.variance = squares / (n - 1) / (kept * kept * n);
-    return result;
 }
 
 Persistence persistence_of(const std::vector<std::size_t>& windows, std::size_t all) {
@@ -78,6 +50,10 @@ StragglerSearch::StragglerSearch(std::size_t ranks, std::size_t layers)
     LL_EXPECT(ranks >= 2);
 }
 
+std::size_t StragglerSearch::layer_columns() const noexcept {
+    return layers_ * phases.size();
+}
+
 void StragglerSearch::add(std::int64_t iteration, std::span<const float> times_us,
                           std::span<const double> arrivals_us) {
     const std::size_t row = ranks_ * columns();
@@ -91,7 +67,7 @@ void StragglerSearch::add(std::int64_t iteration, std::span<const float> times_u
     for (std::size_t column = 0; column < columns(); ++column) {
         // The update before the iteration delays it, the one in it the next.
         const bool is_update =
-            column < layers_ * phases.size() && column % phases.size() == index(Phase::update);
+            column < layer_columns() && column % phases.size() == index(Phase::update);
         const std::span<const float> from =
             is_update && !previous_us_.empty() ? std::span<const float>(previous_us_) : times_us;
         for (std::size_t rank = 0; rank < ranks_; ++rank) {
@@ -147,50 +123,42 @@ void StragglerSearch::find_last(std::int64_t iteration, std::span<const double> 
     for (std::size_t column = 1; column < columns(); ++column) {
         most = excess_us(column) > excess_us(most) ? column : most;
     }
-    if (most < layers_ * phases.size()) {
+    if (most < layer_columns()) {
         late.layer = static_cast<std::int64_t>(most / phases.size());
         late.phase = static_cast<std::int64_t>(most % phases.size());
         late.cause = static_cast<std::int64_t>(LateCause::compute);
     } else {
-        late.cause = static_cast<std::int64_t>(most - layers_ * phases.size());
+        late.cause = static_cast<std::int64_t>(most - layer_columns());
     }
     late_.push_back(late);
 }
 
 void StragglerSearch::judge_window() {
-    const std::size_t row = ranks_ * columns();
-    std::vector<Trimmed> of_ranks(ranks_);
-    std::vector<double> others(ranks_);
-    double usual_us = 0;  // of everything together on one rank
-    for (const float median_us : others_us_) {
-        usual_us += median_us / static_cast<double>(window_iterations * ranks_);
+    const WindowVerdict verdict =
+        judge({ranks_, layer_columns(), columns(), excess_us_, others_us_});
+    for (const Delay& delay : verdict.delays) {
+        blames_.push_back({iterations_.front(), windows_, delay.rank, delay.column, delay.percent,
+                           delay.excess_us});
     }
-    for (std::size_t column = 0; column < columns(); ++column) {
-        double variance = 0;
-        for (std::size_t rank = 0; rank < ranks_; ++rank) {
-            std::array<double, window_iterations> excess{};
-            std::array<double, window_iterations> beside{};
-            for (std::size_t i = 0; i < window_iterations; ++i) {
-                excess[i] = excess_us_[i * row + column * ranks_ + rank];
-                beside[i] = others_us_[i * row + column * ranks_ + rank];
-            }
-            of_ranks[rank] = trimmed_mean(excess);
-            others[rank] = trimmed_mean(beside).mean;
-            variance += of_ranks[rank].variance / static_cast<double>(ranks_);
-        }
-        const double error = std::sqrt(variance);
-        const bool is_layer = column < layers_ * phases.size();
-        const double least_us = is_layer ? least_excess_us : least_share_of_cause * usual_us;
-        for (std::size_t rank = 0; rank < ranks_; ++rank) {
-            const double excess_us = of_ranks[rank].mean;
-            if (excess_us > tolerated_excess * others[rank] + needed_errors * error &&
-                excess_us > least_us) {
-                blames_.push_back({iterations_.front(), windows_, rank, column,
-                                   100 * excess_us / others[rank], excess_us});
-            }
-        }
-    }
+    needed_percent_.insert(needed_percent_.end(), verdict.needed_percent.begin(),
+                           verdict.needed_percent.end());
     ++windows_;
+}
+
+std::vector<Sensitivity> StragglerSearch::sensitivity() const {
+    std::vector<Sensitivity> all;
+    std::vector<float> of_windows(windows_);
+    for (std::size_t column = 0; windows_ > 0 && column < layer_columns(); ++column) {
+        for (std::size_t window = 0; window < windows_; ++window) {
+            of_windows[window] = needed_percent_[window * layer_columns() + column];
+        }
+        const auto middle = of_windows.begin() + static_cast<std::ptrdiff_t>(windows_ / 2);
+        std::ranges::nth_element(of_windows, middle);
+        all.push_back({static_cast<std::int64_t>(column / phases.size()),
+                       static_cast<std::int64_t>(column % phases.size()),
+                       std::isfinite(*middle) ? *middle : absent});
+    }
+    return all;
 }
 
 std::vector<Straggler> StragglerSearch::stragglers() const {
@@ -208,13 +176,12 @@ std::vector<Straggler> StragglerSearch::stragglers() const {
         Straggler straggler;
         straggler.iteration = blames.front()->first_iteration;
         straggler.rank = static_cast<std::int64_t>(rank);
-        const std::size_t layer_columns = layers_ * phases.size();
-        if (column < layer_columns) {
+        if (column < layer_columns()) {
             straggler.layer = static_cast<std::int64_t>(column / phases.size());
             straggler.phase = static_cast<std::int64_t>(column % phases.size());
             straggler.cause = static_cast<std::int64_t>(LateCause::compute);
         } else {
-            straggler.cause = static_cast<std::int64_t>(column - layer_columns);
+            straggler.cause = static_cast<std::int64_t>(column - layer_columns());
         }
         std::vector<std::size_t> windows;
         for (const Blame* blame : blames) {

@@ -129,9 +129,10 @@ LATE = {
     "late": ("late", {"iteration": [2, 3, 4, 5], "rank": [5, 5, 1, 5], "by": [90.0] * 4,
                       "layer": [1, 1, -1, 1], "phase": [1, 1, -1, 1], "cause": [4, 4, 0, 4]}),
     "stragglers": ("straggler", {
-        "iteration": [2, 42], "rank": [5, 1], "layer": [1, -1], "phase": [1, -1], "cause": [4, 0],
-        "percent": [12.5, 300.0], "excess": [1250.0, 400.0], "windows": [10, 2],
-        "all_windows": [10, 10], "persistence": [0, 2]}),
+        "iteration": [2, 42, 2], "rank": [5, 1, 2], "layer": [1, -1, -1], "phase": [1, -1, -1],
+        "cause": [4, 0, 4], "percent": [12.5, 300.0, 10.0], "excess": [1250.0, 400.0, 300.0],
+        "windows": [10, 2, 10], "all_windows": [10, 10, 10], "persistence": [0, 2, 0]}),
+    "sensitivity": ("sensitivity", {"layer": [0, 0], "phase": [0, 1], "percent": [2.5, 6.5]}),
     "anatomy": ("anatomy", {
         "bucket": [0, 1], "hidden": [1.0, 2.0], "exposed": [3.0, 4.0], "wait": [5.0, 6.0],
         "transfer": [7.0, 8.0], "algorithm_bandwidth": [1.0, 1.0], "bus_bandwidth": [1.5, 1.5],

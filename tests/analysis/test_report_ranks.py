@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pandas as pd
 
+from layerledger.runfile import RunFile
 from layerledger.straggler_data import short_names
 from report_pages import data_of, late_report, report
 from synthetic import Synthetic
@@ -99,10 +100,13 @@ def test_what_makes_ranks_late_is_told_by_rank_and_node(tmp_path):
     section = data_of(late_report(tmp_path))["sections"]["late"]
     assert section["rows"] == [
         [5, "compute-node-0001", "conv2 backward", 1.25, 12.5, "10 of 10", "always", 2],
-        [1, "compute-node-0000", "input", 0.4, 300, "2 of 10", "at random", 42]]
+        [1, "compute-node-0000", "input", 0.4, 300, "2 of 10", "at random", 42],
+        [2, "compute-node-0000", "all layers", 0.3, 10, "10 of 10", "always", 2]]
     assert section["nodes"] == [["compute-node-0001", 4, 75, 1.25, 1, 0, 0],
-                                ["compute-node-0000", 4, 25, 0.08, 0, 0, 1]]
+                                ["compute-node-0000", 4, 25, 0.38, 1, 0, 1]]
+    with RunFile(tmp_path / "late.h5") as run:
+        assert run.sensitivity["percent"].tolist() == [2.5, 6.5]
     table = pd.read_csv(tmp_path / "out" / "late-csv" / "late.csv")
-    assert table["persistence"].tolist() == ["always", "at random"]
+    assert table["persistence"].tolist() == ["always", "at random", "always"]
     buckets = pd.read_csv(tmp_path / "out" / "late-csv" / "buckets.csv")
     np.testing.assert_allclose(buckets["zero_skew_ms"], [0.0065, 0.0075])

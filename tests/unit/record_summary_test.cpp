@@ -16,6 +16,7 @@ using ::testing::DoubleEq;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsNan;
+using ::testing::Not;
 using testing::sample_block;
 using testing::sample_description;
 using testing::TemporaryFolder;
@@ -87,6 +88,10 @@ TEST(Summarize, TellsWhoComesLast) {
     for (const Straggler& straggler : longer.stragglers) {
         EXPECT_EQ(straggler.all_windows, 1);
     }
+    EXPECT_EQ(longer.sensitivity.size(), 3 * longer.layers.size());
+    EXPECT_THAT(to_text(longer), HasSubstr("on one rank show from "));
+    EXPECT_TRUE(summary_of_sample(3).sensitivity.empty());  // no window is whole
+    EXPECT_THAT(to_text(summary_of_sample(3)), Not(HasSubstr("on one rank show from ")));
     EXPECT_TRUE(summary_of_sample(1).last_share.empty());
 }
 

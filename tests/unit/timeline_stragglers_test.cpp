@@ -153,6 +153,104 @@ TEST(StragglerSearch, AnUpdateDelaysTheIterationAfterIt) {
     EXPECT_EQ(search.late()[2].phase, 2);
 }
 
+TEST(StragglerSearch, BlamesASlowRankAsAWholeAndNotItsLayers) {
+    // As a shared processor does: each layer is slowed by another share.
+    int whole = 0;
+    int others = 0;
+    for (std::uint64_t trial = 0; trial < 100; ++trial) {
+        Timelines timelines(first_seed + trial);
+        std::mt19937_64 random(trial);
+        std::uniform_real_distribution<double> percent(10, 40);
+        const std::size_t rank = trial % ranks;
+        for (std::size_t span = 0; span < layers * phases_of_layer; ++span) {
+            timelines.slow_down(rank, span / phases_of_layer, span % phases_of_layer,
+                                percent(random));
+        }
+        StragglerSearch search(ranks, layers);
+        for (std::int64_t iteration = 0; iteration < 20; ++iteration) {
+            timelines.add_to(search, iteration);
+        }
+        for (const Straggler& found : search.stragglers()) {
+            const bool is_whole = found.rank == static_cast<std::int64_t>(rank) &&
+                                  found.layer == -1 && found.phase == -1 &&
+                                  found.cause == static_cast<std::int64_t>(LateCause::compute);
+            ++(is_whole ? whole : others);
+        }
+    }
+    EXPECT_EQ(whole, 100);
+    EXPECT_EQ(others, 0);
+}
+
+TEST(StragglerSearch, NamesALayerBesidesASlowRankOnlyWhereItStandsOut) {
+    const auto found = [](float of_layer) {
+        StragglerSearch search(ranks, layers);
+        for (std::int64_t iteration = 0; iteration < 20; ++iteration) {
+            std::vector<float> times = even_times(search);
+            for (std::size_t span = 0; span < layers * phases_of_layer; ++span) {
+                times[search.columns() + span] = 110;
+            }
+            times[search.columns() + 4] = of_layer;
+            search.add(iteration, times, {});
+        }
+        return search.stragglers();
+    };
+    const auto alike = found(130);
+    ASSERT_EQ(alike.size(), 1U);
+    EXPECT_EQ(alike[0].layer, -1);
+    EXPECT_NEAR(alike[0].percent, 100 * (23 * 10 + 30) / 2400.0, 1e-3);
+    const auto apart = found(190);
+    ASSERT_EQ(apart.size(), 2U);
+    EXPECT_EQ(apart[0].layer, -1);
+    EXPECT_EQ(apart[1].layer, 1);
+    EXPECT_EQ(apart[1].phase, 1);
+    EXPECT_NEAR(apart[1].percent, 90, 1e-3);
+}
+
+TEST(StragglerSearch, SaysFromWhatOnADelayIsNamed) {
+    const std::size_t span = 10;
+    const auto named = [&](double percent, std::uint64_t seed) {
+        Timelines timelines(seed);
+        timelines.slow_down(1, span / phases_of_layer, span % phases_of_layer, percent);
+        StragglerSearch search(ranks, layers);
+        for (std::int64_t iteration = 0; iteration < 20; ++iteration) {
+            timelines.add_to(search, iteration);
+        }
+        return !search.stragglers().empty();
+    };
+    EXPECT_TRUE(StragglerSearch(ranks, layers).sensitivity().empty());
+    StragglerSearch clean(ranks, layers);
+    Timelines timelines(first_seed);
+    for (std::int64_t iteration = 0; iteration < 2000; ++iteration) {
+        timelines.add_to(clean, iteration);
+    }
+    const std::vector<Sensitivity> sensitivity = clean.sensitivity();
+    ASSERT_EQ(sensitivity.size(), layers * phases_of_layer);
+    EXPECT_EQ(sensitivity[span].iteration, 3);
+    EXPECT_EQ(sensitivity[span].phase, 1);
+    int above = 0;
+    int below = 0;
+    for (std::uint64_t trial = 0; trial < 100; ++trial) {
+        above += static_cast<int>(named(sensitivity[span].percent + 2, first_seed + trial));
+        below += static_cast<int>(named(sensitivity[span].percent - 2, first_seed + trial));
+    }
+    EXPECT_GE(above, 95);
+    EXPECT_LE(below, 5);
+}
+
+TEST(StragglerSearch, HidesNothingWhereThereIsNoNoise) {
+    StragglerSearch search(ranks, layers);
+    for (std::int64_t iteration = 0; iteration < 20; ++iteration) {
+        std::vector<float> times = even_times(search);
+        for (std::size_t rank = 0; rank < ranks; ++rank) {
+            times[rank * search.columns() + 2] = absent;  // a layer without an update
+        }
+        search.add(iteration, times, {});
+    }
+    const std::vector<Sensitivity> sensitivity = search.sensitivity();
+    EXPECT_NEAR(sensitivity[0].percent, 1.5, 1e-3);
+    EXPECT_TRUE(std::isnan(sensitivity[2].percent));
+}
+
 TEST(StragglerSearch, TellsWhatIsAlwaysThereFromSpellsAndFromChance) {
     const auto found = [](auto is_slow) {
         StragglerSearch search(ranks, layers);

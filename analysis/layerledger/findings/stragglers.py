@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..dependence import median_error
 from ..reductions import FEW_RANKS, Reduction, from_others
 from ..runfile import RunFile
-from ..schema import CAUSES, PERSISTENCE
+from ..schema import PERSISTENCE
 from .finding import MOST_NAMED, SLOWER, SMALL_SHARE, Finding, needed_errors, time_text
 
 MUCH_SLOWER: Final = 0.10
@@ -86,12 +86,7 @@ def recorded_stragglers(run: RunFile, _: Reduction) -> Iterator[Finding]:
             f"profile.inject was {inject}: times of that rank are not the machine's.",
         )
     for straggler in run.stragglers.head(MOST_NAMED).itertuples():
-        cause = CAUSES[straggler.cause]
-        what = (
-            f"{run.layers[straggler.layer]} {run.phases[straggler.phase]}"
-            if straggler.layer >= 0
-            else cause
-        )
+        what = run.straggler_name(straggler.layer, straggler.phase, straggler.cause)
         yield Finding(
             _weight_of(straggler.percent / 100) if straggler.layer < 0 else "notice",
             f"Rank {straggler.rank} is late by {what}",

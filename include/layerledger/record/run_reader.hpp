@@ -89,11 +89,12 @@ struct RunSummary {
     /// In how many of the iterations, as a share, each rank was the last; empty where the file does
     /// not say.
     std::vector<double> last_share;
-    std::vector<Straggler> stragglers;   ///< the dearest first
-    std::vector<BucketAnatomy> anatomy;  ///< by bucket
-    KernelSamples kernels;               ///< at level `kernel`: what devices were seen to do
-    std::string injection;               ///< profile.inject, where a layer was slowed on purpose
-    std::vector<StartRecord> starts;     ///< oldest first; empty where the file does not say
+    std::vector<Straggler> stragglers;     ///< the dearest first
+    std::vector<Sensitivity> sensitivity;  ///< by layer and phase
+    std::vector<BucketAnatomy> anatomy;    ///< by bucket
+    KernelSamples kernels;                 ///< at level `kernel`: what devices were seen to do
+    std::string injection;                 ///< profile.inject, where a layer was slowed on purpose
+    std::vector<StartRecord> starts;       ///< oldest first; empty where the file does not say
 };
 
 /// Which run a file is of, and how far that came.

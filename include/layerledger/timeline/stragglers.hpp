@@ -46,24 +46,44 @@ struct Straggler {
     std::int64_t persistence = 0;  ///< a Persistence
 };
 
+/// How small a lasting delay of one layer's phase on one rank is named; what is smaller, noise
+/// hides.
+struct Sensitivity {
+    std::int64_t iteration = 0;  ///< the layer: the order of these rows
+    std::int64_t phase = 0;
+    double percent = absent;  ///< of the other ranks' median, in the median window
+};
+
 /// Compares the ranks iteration by iteration, so that what all have in common does not count.
 ///
-/// Each window of `window_iterations` is judged by itself: a column of a rank is blamed where its
-/// excess over the other ranks' median, as a trimmed mean over the window, is above
-/// `tolerated_excess` of that median by `needed_errors` of its standard errors. The error is of the
-/// winsorized variances of all ranks together. So neither a few interrupts nor a noisy layer blame
-/// anyone, nor the small lasting differences that caches and the placement of threads make.
+/// Each window of `window_iterations` is judged by itself. The excess of a column of a rank over
+/// the other ranks' median, as a trimmed mean over the window, is a delay where it is above
+/// `needed_errors` of its standard errors, and above `tolerated_excess` of that median by
+/// `needed_errors_beyond_tolerated` of them. The error is of the winsorized variances of all ranks
+/// together. So neither a few interrupts nor a noisy layer blame anyone, nor the small lasting
+/// differences that caches and the placement of threads make.
+///
+/// Where a processor is slow, all layers are, by shares that differ. So a layer is blamed only as
+/// far as it stands out from what the layers of its rank have in common: by `needed_spreads` of
+/// their standard deviations and, where that is above the tolerated, by `needed_times_common` of
+/// it. What they have in common is a delay of its own, of the rank's computing as a whole.
 class StragglerSearch {
 public:
     static constexpr std::size_t window_iterations = 20;
     static constexpr double tolerated_excess = 0.015;
-    static constexpr double needed_errors = 3.9;
-    /// Less than this is no delay that anyone waits for.
+    static constexpr double needed_errors = 5.5;
+    static constexpr double needed_errors_beyond_tolerated = 2.5;
+    static constexpr double needed_spreads = 4;
+    static constexpr double needed_times_common = 3;
+    /// Less than this is no delay that anyone waits for; nor is less than this share of what a rank
+    /// does.
     static constexpr double least_excess_us = 0.5;
+    static constexpr double least_share_of_layer = 0.0003;
     /// What is no layer is next to nothing on most ranks: of everything that a rank does.
     static constexpr double least_share_of_cause = 0.01;
 
-    /// What shows in fewer of the windows is not told: in a long run chance shows something somewhere.
+    /// What shows in fewer of the windows is not told: in a long run chance shows something
+    /// somewhere.
     static constexpr double least_share_of_windows = 0.01;
 
     StragglerSearch(std::size_t ranks, std::size_t layers);
@@ -79,15 +99,18 @@ public:
     [[nodiscard]] const std::vector<LateIteration>& late() const noexcept { return late_; }
     /// Of all whole windows so far, the dearest first.
     [[nodiscard]] std::vector<Straggler> stragglers() const;
+    /// Of each layer's phases; nothing before a window is whole.
+    [[nodiscard]] std::vector<Sensitivity> sensitivity() const;
 
 private:
     struct Blame {
         std::int64_t first_iteration;
-        std::size_t window, rank, column;
+        std::size_t window, rank, column;  ///< the column behind the last: all layers
         double percent, excess_us;
     };
     void find_last(std::int64_t iteration, std::span<const double> arrivals_us);
     void judge_window();
+    [[nodiscard]] std::size_t layer_columns() const noexcept;
 
     std::size_t ranks_;
     std::size_t layers_;
@@ -97,6 +120,7 @@ private:
     std::vector<float> previous_us_;        // updates of the iteration before come before this one
     std::vector<LateIteration> late_;
     std::vector<Blame> blames_;
+    std::vector<float> needed_percent_;  // [window][layer x phase]
     std::size_t windows_ = 0;
 };
 
