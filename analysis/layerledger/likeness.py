@@ -18,7 +18,7 @@ FREE_SETTINGS: Final = frozenset({
     "config.train.checkpoint_every", "config.train.checkpoint_keep",
     "config.profile.twin", "config.profile.warmup", "config.profile.every",
     "config.profile.overhead_check",
-    "config.sync.timeout_seconds",
+    "config.sync.timeout_seconds", "config.sync.rendezvous_seconds",
 })  # fmt: skip
 """Settings that may differ between points of a scaling study: the scale itself, how long and how
 fast it learns, names and folders. What changes an iteration's time otherwise is not among them."""

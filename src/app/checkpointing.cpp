@@ -45,7 +45,8 @@ bool may_differ_silently(const std::string& key) {
                               "train.digest_every",
                               "train.validate",
                               "train.validate_every",
-                              "sync.timeout_seconds"};
+                              "sync.timeout_seconds",
+                              "sync.rendezvous_seconds"};
     return std::ranges::any_of(sections, [&](const char* s) { return key.starts_with(s); }) ||
            std::ranges::find(keys, key) != keys.end();
 }

@@ -7,6 +7,7 @@
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 #include "layerledger/comm/rank_map.hpp"
 
 namespace layerledger {
@@ -68,8 +69,7 @@ std::string roll_text(const std::vector<std::optional<std::string>>& words, int 
 
 /// As long as ranks that wait too may be later than this one.
 std::chrono::nanoseconds patience(double timeout_seconds) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(std::clamp(timeout_seconds / 10, 1.0, 10.0)));
+    return nanoseconds_of(std::clamp(timeout_seconds / 10, 1.0, 10.0));
 }
 
 /// Says `word` to the others, and what is heard of them.

@@ -2,16 +2,54 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <iostream>
+#include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "command_line.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 #include "layerledger/comm/mpi_session.hpp"
 #include "layerledger/comm/rank_map.hpp"
 
 namespace layerledger {
+namespace {
+
+/// True where a configuration may be read twice; a pipe may not.
+bool is_file(const std::string& path) {
+    std::error_code failure;
+    return std::filesystem::is_regular_file(path, failure);
+}
+
+/// Before MPI there is nobody to ask for the settings: each rank reads its own. What is wrong with
+/// them rank 0 says once, when they have met.
+std::chrono::nanoseconds rendezvous_deadline(const std::vector<std::string>& arguments) {
+    double seconds = SyncSettings{}.rendezvous_seconds;
+    try {
+        constexpr std::string_view option = "--config";
+        bool is_path = false;
+        for (const std::string& argument : arguments) {
+            const bool has_path = argument.starts_with(text(option, '='));
+            if (is_path || has_path) {
+                if (!is_file(has_path ? argument.substr(option.size() + 1) : argument)) {
+                    return nanoseconds_of(seconds);
+                }
+            }
+            is_path = argument == option;
+        }
+        seconds =
+            parse_command_line(arguments, process_environment()).experiment.sync.rendezvous_seconds;
+    } catch (const std::exception&) {
+        // See above.
+    }
+    return nanoseconds_of(seconds);
+}
+
+}  // namespace
+
 void give_up(const Communicator& world, ExitCode code, const std::string& what) {
     // The lowest's turn is first, and the others' when they have heard of it: a launcher takes
     // seconds to end them.
@@ -30,9 +68,9 @@ void give_up(const Communicator& world, ExitCode code, const std::string& what) 
     abort_job(code);
 }
 
-ExitCode run_on_all_ranks(int& argc, char**& argv,
+ExitCode run_on_all_ranks(int& argc, char**& argv, const std::vector<std::string>& arguments,
                           const std::function<ExitCode(Communicator&)>& body) {
-    const MpiSession session(argc, argv);
+    const MpiSession session(argc, argv, rendezvous_deadline(arguments));
     Communicator world = Communicator::world();
     try {
         return body(world);

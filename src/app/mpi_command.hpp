@@ -13,8 +13,9 @@
 namespace layerledger {
 
 /// Starts MPI, runs `body` on every rank, ends MPI. An error that only one rank meets ends the
-/// whole job from here.
+/// whole job from here. The settings among `arguments` say how long the start may take.
 [[nodiscard]] ExitCode run_on_all_ranks(int& argc, char**& argv,
+                                        const std::vector<std::string>& arguments,
                                         const std::function<ExitCode(Communicator&)>& body);
 
 /// Ends the job because of an error that other ranks do not know of. Where several ranks fail at

@@ -32,10 +32,10 @@ constexpr std::string_view start_anew = "use --output.overwrite true or another 
 /// Where results go and data comes from, and how long to wait: nothing that a run's losses or times
 /// depend on.
 bool may_differ(const std::string& key) {
-    constexpr std::array keys{"data.remote",         "data.remote_timeout_seconds",
-                              "data.ssh_options",    "train.checkpoint_keep",
-                              "train.resume",        "train.resume_mismatch",
-                              "sync.timeout_seconds"};
+    constexpr std::array keys{"data.remote",          "data.remote_timeout_seconds",
+                              "data.ssh_options",     "train.checkpoint_keep",
+                              "train.resume",         "train.resume_mismatch",
+                              "sync.timeout_seconds", "sync.rendezvous_seconds"};
     return key.starts_with("output.") || std::ranges::find(keys, key) != keys.end();
 }
 

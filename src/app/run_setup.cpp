@@ -9,6 +9,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 #include "layerledger/network/zoo.hpp"
 
 namespace layerledger {
@@ -182,8 +183,7 @@ std::unique_ptr<Backend> choose_backend(const Experiment& experiment, BackendCho
 std::unique_ptr<Collective> choose_collective(const Experiment& experiment, Backend& backend,
                                               const RankMap& rank, const Communicator& world) {
     const bool overlap = experiment.sync.overlap;
-    const auto deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(experiment.sync.timeout_seconds));
+    const std::chrono::nanoseconds deadline = nanoseconds_of(experiment.sync.timeout_seconds);
     if (backend.info().backend == "cuda") {
         const cuda::CollectiveKind kind = experiment.sync.collective == CollectiveChoice::mpi
                                               ? cuda::CollectiveKind::mpi

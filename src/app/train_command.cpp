@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -20,8 +21,10 @@
 #include "fault.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "mpi_command.hpp"
+#include "network_report.hpp"
 #include "output_lock.hpp"
 #include "process_memory.hpp"
 #include "progress.hpp"
@@ -178,8 +181,7 @@ Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Ro
         }
     };
     Watchdog::Orders orders;
-    orders.deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(roll.timeout_seconds));
+    orders.deadline = nanoseconds_of(roll.timeout_seconds);
     orders.pulse = [&whereabouts, may_take_its_time] {
         return may_take_its_time(whereabouts.place().doing) ? std::nullopt
                                                             : std::optional(whereabouts.pulse());
@@ -263,8 +265,11 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         return ExitCode::ok;
     }
 
+    connect_as_for_gradients(world);
+    std::set<Connection> mpi_connections = own_connections();
     std::unique_ptr<Collective> collective =
         choose_collective(job.experiment, *job.backend, job.rank, world);
+    const NetworkUse networks = network_use(std::move(mpi_connections), collective->name());
     std::unique_ptr<Trainer> trainer;
     world.agree([&] {
         trainer = std::make_unique<Trainer>(*job.network, *job.backend, *collective, world,
@@ -277,11 +282,15 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         job.rank, world, clocks.map().readings().front(), command_line, validates(job));
     description.staging = job.staging;
     describe_images(description, job.images, path);
+    if (const std::string lines = describe_networks(networks, job.rank.host, world);
+        !lines.empty()) {
+        announce_networks(lines);
+        description.provenance.emplace_back("networks", lines);
+    }
     const RecordLayout layout(description.extents());
     Gather gather(world, layout, table_digest(*job.network, description), clocks.map());
 
-    world.set_deadline(std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(job.experiment.sync.timeout_seconds)));
+    world.set_deadline(nanoseconds_of(job.experiment.sync.timeout_seconds));
 
     std::unique_ptr<RunWriter> writer;
     Displays displays;
@@ -385,7 +394,7 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
 
 ExitCode run_train_command(int& argc, char**& argv, const std::vector<std::string>& arguments) {
     listen_for_stop_requests();
-    return run_on_all_ranks(argc, argv,
+    return run_on_all_ranks(argc, argv, arguments,
                             [&](Communicator& world) { return train(world, arguments); });
 }
 

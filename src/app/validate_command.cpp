@@ -80,8 +80,8 @@ void require_same_network(const Checkpoint& checkpoint, const std::string& path,
              "; give the images and classes that it was trained with"));
 }
 
-ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> arguments) {
-    std::string path = take_checkpoint_path(arguments);
+ExitCode validate_checkpoint(Communicator& world, std::string path,
+                             const std::vector<std::string>& arguments) {
     bool dry_run = false;
     std::optional<Checkpoint> checkpoint;  // rank 0's
     const auto take_trained_settings = [&](Experiment& given) {
@@ -152,8 +152,11 @@ ExitCode validate_checkpoint(Communicator& world, std::vector<std::string> argum
 }  // namespace
 
 ExitCode run_validate_command(int& argc, char**& argv, const std::vector<std::string>& arguments) {
-    return run_on_all_ranks(
-        argc, argv, [&](Communicator& world) { return validate_checkpoint(world, arguments); });
+    std::vector<std::string> settings = arguments;
+    const std::string path = take_checkpoint_path(settings);
+    return run_on_all_ranks(argc, argv, settings, [&](Communicator& world) {
+        return validate_checkpoint(world, path, settings);
+    });
 }
 
 }  // namespace layerledger

@@ -9,6 +9,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "mpi_check.hpp"
+#include "rendezvous.hpp"
 
 namespace layerledger {
 namespace detail {
@@ -46,8 +47,9 @@ void end_without_mpi(ExitCode code) noexcept {
 
 }  // namespace
 
-MpiSession::MpiSession(int& argc, char**& argv) {
+MpiSession::MpiSession(int& argc, char**& argv, std::chrono::nanoseconds deadline) {
     yield_when_idle();
+    Rendezvous rendezvous(deadline);
     int provided = MPI_THREAD_SINGLE;
     LL_MPI(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided));
     LL_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
@@ -56,6 +58,7 @@ MpiSession::MpiSession(int& argc, char**& argv) {
                     "this MPI library does not let several threads communicate (it was built "
                     "without MPI_THREAD_MULTIPLE) use one that does, such as Open MPI 4");
     }
+    rendezvous.meet();
 }
 
 MpiSession::~MpiSession() {

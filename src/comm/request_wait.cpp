@@ -12,6 +12,14 @@ namespace layerledger {
 
 using namespace std::chrono_literals;
 
+void nap(std::chrono::nanoseconds waited, std::chrono::nanoseconds spinning) {
+    if (waited < spinning) {
+        std::this_thread::yield();
+    } else {
+        std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us));
+    }
+}
+
 void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
               std::chrono::nanoseconds spinning) {
     Waited since_beginning;
@@ -30,14 +38,7 @@ void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std
                      " (a rank hangs or its node is cut off) look at the log of the "
                      "rank that is missing"));
         }
-        // Short waits are polled; longer ones give the core to whoever computes, and wake up
-        // within a twentieth of the time already waited.
-        if (waited < spinning) {
-            std::this_thread::yield();
-        } else {
-            std::this_thread::sleep_for(
-                std::clamp<std::chrono::nanoseconds>(waited / 20, 5us, 200us));
-        }
+        nap(waited, spinning);
     }
 }
 

@@ -16,6 +16,10 @@ inline constexpr std::chrono::nanoseconds spin_after_meeting{std::chrono::millis
 
 inline constexpr const char* the_others = "the other ranks";
 
+/// Between two looks at something that is waited for: short waits are polled, longer ones give the
+/// core to whoever computes, and wake up within a twentieth of the time already waited.
+void nap(std::chrono::nanoseconds waited, std::chrono::nanoseconds spinning);
+
 /// Polls until a request is done, with naps between once that takes long. Throws Error{internal}
 /// after `deadline`: then MPI may still write into what the request works on.
 void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,

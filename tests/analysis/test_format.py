@@ -102,9 +102,10 @@ def test_every_numeric_fact_is_defined(fresh):
     expect_none(differences("Facts", documented, found))
 
 
-# Facts that runs on CPUs do not have.
+# Facts that runs on CPUs of one node do not have.
 ELSEWHERE = {"network/shared_gpu", "provenance/cuda", "provenance/cuda_driver", "provenance/cublas",
-             "provenance/cudnn", "provenance/nccl", "provenance/marks"}
+             "provenance/cudnn", "provenance/nccl", "provenance/marks",
+             "provenance/networks"}
 
 
 def test_facts_on_request_are_defined():

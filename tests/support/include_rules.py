@@ -52,8 +52,8 @@ ONE_FILE = {"libjpeg-turbo": "src/data/jpeg_decoder.cpp", "zlib": "src/record/gz
 # C++ headers have no suffix; of C's, these are the operating system's and the processor's.
 STANDARD = re.compile(r"[a-z_]+")
 SYSTEM = re.compile(
-    r"(dlfcn|fcntl|immintrin|netdb|poll|pthread|pwd|sched|signal|spawn|termios|unistd|xmmintrin)\.h"
-    r"|(sys|arpa|netinet|linux)/[a-z_]+\.h")
+    r"(dlfcn|fcntl|ifaddrs|immintrin|netdb|poll|pthread|pwd|sched|signal|spawn|termios|unistd|xmmintrin)\.h"
+    r"|(sys|arpa|net|netinet|linux)/[a-z_]+\.h")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 SUFFIXES = {".hpp", ".cpp", ".h", ".cu", ".cuh", ".in"}

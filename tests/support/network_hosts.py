@@ -30,7 +30,7 @@ def missing():
 
 
 class NetworkHosts:
-    """`addresses[i]` of host i, whose name is `names[i]`, on the interface `eth0`."""
+    """`addresses[i]` of host i, whose name is `names[i]`, on the interface `eth0`; more can be added."""
 
     def __init__(self, count):
         self.names = [f"host{i}" for i in range(count)]
@@ -104,6 +104,18 @@ class NetworkHosts:
         return self.on(0, "mpirun", "--host", hosts, "--mca", "plm_rsh_agent",
                        f"{self._folder.name}/enter", "--mca", "plm_rsh_no_tree_spawn", "1",
                        "--bind-to", "none")
+
+    def add_interface(self, interface, addresses, is_joined=True):
+        """One more on each host, with these addresses; not joined, it is up and leads nowhere."""
+        for i, (holder, address) in enumerate(zip(self._hosts(), addresses)):
+            port = f"{interface}port{i}"
+            self._ip(self._switch, "link", "add", port, "type", "veth", "peer", "name", interface,
+                     "netns", str(holder))
+            if is_joined:
+                self._ip(self._switch, "link", "set", port, "master", "switch")
+            self._ip(self._switch, "link", "set", port, "up")
+            self._ip(holder, "address", "add", address, "dev", interface)
+            self._ip(holder, "link", "set", interface, "up")
 
     def cut(self, host):
         """Pulls the plug: what is sent arrives nowhere, and nobody is told."""

@@ -120,6 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{"train.batch_size", "1000000", "1000001"},
                     Bound{"train.epochs", "1000000", "1000001"},
                     Bound{"sync.timeout_seconds", "9999999", "1e12"},
+                    Bound{"sync.rendezvous_seconds", "0.1", "0"},
                     Bound{"sync.bucket_mb", "999999", "1e300"},
                     Bound{"train.learning_rate", "1e-9", "0"}, Bound{"train.momentum", "0", "-0.1"},
                     Bound{"train.momentum", "0.999", "1"}, Bound{"train.weight_decay", "0", "-1"},

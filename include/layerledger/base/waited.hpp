@@ -6,6 +6,12 @@
 
 namespace layerledger {
 
+/// A time that a setting gives in seconds.
+[[nodiscard]] inline std::chrono::nanoseconds nanoseconds_of(double seconds) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(seconds));
+}
+
 /// Of the time since it began, what this process lived through: a wait looks often, so that a long
 /// time between two looks means that the process stood still. Schedulers suspend jobs, and nobody
 /// is late for that.

@@ -1,16 +1,20 @@
 // MPI's beginning and end as one scope, and the only way to end a job from one rank.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "layerledger/base/error.hpp"
+#include "layerledger/comm/communicator.hpp"
 
 namespace layerledger {
 
 /// Starts MPI with full thread support and errors returned to us. One per process, in main.
 class MpiSession {
 public:
-    MpiSession(int& argc, char**& argv);
+    /// Where not all ranks have come together within `deadline`, those who miss one say whom and
+    /// between which addresses, and the process ends with ExitCode::unavailable.
+    MpiSession(int& argc, char**& argv, std::chrono::nanoseconds deadline = default_deadline);
     ~MpiSession();
     MpiSession(const MpiSession&) = delete;
     MpiSession& operator=(const MpiSession&) = delete;

@@ -73,6 +73,7 @@ struct SyncSettings {
     bool overlap = true;
     double bucket_mb = 25;
     double timeout_seconds = 120;
+    double rendezvous_seconds = 120;  ///< until all ranks have met, from the start of each
 };
 struct ProfileSettings {
     std::string level = "layer";      ///< off | iteration | layer | op | kernel
