@@ -24,6 +24,7 @@ public:
     double device_rate = 1;                             // its clock's seconds in one of the host's
     std::int64_t event_ns = 0;                          // how long an event holds a stream up
     std::int64_t stamp_ns = 0;                          // and a stamp
+    std::int64_t stamping_ns = 0;                       // that the host takes to make one
     std::int64_t epoch_ns = 1'700'000'000'000'000'000;  // what the stamps' clock counts from
     bool stamps = false;                                // whether it has such a clock
     Stream compute;
@@ -102,6 +103,7 @@ public:
     }
     void stamp(std::size_t number) noexcept {
         write(number);
+        queue_.work_host(queue_.stamping_ns);
         queue_.journal.emplace_back("stamp");
     }
     void fence(std::size_t fence) noexcept {

@@ -390,6 +390,42 @@ TEST_P(QueueAccount, StampsLeaveNoEventsButThoseOfReadingClocks) {
     EXPECT_EQ(queue.count("fence") - fences, stamps ? iterations : 0U);
 }
 
+// A stamp costs the device less, an event the host: whoever waits for the other decides.
+TEST_P(QueueAccount, MarksOfADeviceThatWaitsForTheHostAreEvents) {
+    const bool stamps = GetParam() == By::stamps;
+    const std::size_t made = 5 * (3 * layers + 2);
+    queue.stamping_ns = 4'000;
+    for (const bool waits : {false, true, false}) {
+        kernel_ns = waits ? 1'000 : 100'000;
+        static_cast<void>(train(std::vector<Iteration>(12)));
+        const std::size_t stamped = queue.count("stamp");
+        const std::size_t recorded = queue.count("record");
+        const Account account = train(std::vector<Iteration>(5));
+        EXPECT_EQ(queue.count("stamp") - stamped, stamps && !waits ? made : 0);
+        EXPECT_EQ(queue.count("record") - recorded, stamps && !waits ? 0 : made);
+        EXPECT_NEAR(account.layer_time[index(Phase::update)], waits ? 7.0F : 200.0F,
+                    waits ? 4.0F : 0.1F);
+    }
+}
+
+// The time from an event to the next is a float.
+TEST(QueueMarks, AmongStampsAnEventASecondKeepsNeighboursClose) {
+    SimulatedQueue queue = queue_with(By::stamps);
+    Marks marks{SimulatedEvents(queue)};
+    static_cast<void>(marks.rest_mark());
+    const std::size_t recorded = queue.count("record");
+    for (int i = 0; i < 6'000; ++i) {
+        queue.enqueue(queue.compute, 10'000'000);
+        const Mark mark = marks.mark();
+        marks.iteration_ended();
+        static_cast<void>(marks.nanoseconds(mark - 1));
+    }
+    EXPECT_NEAR(static_cast<double>(queue.count("record") - recorded), 60, 2);
+    const Mark copied = marks.mark_on(queue.copies);
+    EXPECT_NEAR(static_cast<double>(marks.nanoseconds(copied) - queue.copies.free_ns), 0, 3'000);
+    EXPECT_EQ(queue.count("refused"), 0U);
+}
+
 TEST_P(QueueAccount, OperationsShareTheMarksOfTheirLayers) {
     static_cast<void>(train(std::vector<Iteration>(1), Level::op));
     const std::size_t before = marks_of_all;

@@ -16,9 +16,10 @@
 namespace layerledger::cuda {
 
 /// Most marks are passed and timed by the device: as events, or on the compute stream, where the
-/// device has a clock for it, as stamps, which hold it up less. Where it has nothing to do between
-/// two marks, the second is neither: the device would pass it as soon as it is there, hence at the
-/// later of the first mark and the host's own now.
+/// device has a clock for it, as stamps, which hold it up less. They take the host longer, so while
+/// the device has nothing to do but to wait for the host marks are events again. Where it has
+/// nothing to do between two marks, the second is neither: the device would pass it as soon as it
+/// is there, hence at the later of the first mark and the host's own now.
 ///
 /// An event's moment is found by adding up the times between neighbours, since CUDA tells the time
 /// between two events as a float of milliseconds, which is exact enough only when they are close.
@@ -81,11 +82,7 @@ public:
     /// Before a launch: makes its marks, and returns the first.
     [[nodiscard]] Mark replay(Captured& captured) noexcept;
 
-    void iteration_ended() noexcept override {
-        if (events_.stamps() && next_ > fenced_before()) {
-            fence();
-        }
-    }
+    void iteration_ended() noexcept override;
 
     [[nodiscard]] Events& events() noexcept { return events_; }
 
@@ -127,7 +124,8 @@ private:
     [[nodiscard]] std::size_t record(const Stream& stream) noexcept;
     void resolve_next() const noexcept;
     void wait_for(Mark mark) const noexcept;
-    void wait_for_stamp(Mark mark) const noexcept;
+    void wait_for_fence(Mark mark) const noexcept;
+    void look_for_starving(const Noted& noted) const noexcept;
     /// Marks below this have a fence behind them.
     [[nodiscard]] Mark fenced_before() const noexcept {
         return fenced_ == 0 ? 0 : fenced_before_[(fenced_ - 1) % fences];
@@ -136,6 +134,9 @@ private:
     void tie_stamps() noexcept;
     /// The moment of the event behind the last one that was looked at.
     void pass(std::size_t event) const noexcept;
+
+    /// Whether the next mark of the compute stream is a stamp.
+    [[nodiscard]] bool stamps_next() const noexcept { return events_.stamps() && starved_ <= 0; }
 
     [[nodiscard]] Noted& at(Mark mark) const noexcept {
         return noted_[static_cast<std::size_t>(mark) % noted_.size()];
@@ -146,8 +147,9 @@ private:
 
     mutable Events events_;
     std::optional<std::vector<std::size_t>> capture_;
-    std::size_t recorded_ = 0;  // events of the ring so far
-    Mark next_ = 1;             // the next mark's number; there is no mark 0
+    std::size_t recorded_ = 0;      // events of the ring so far
+    std::int64_t recorded_ns_ = 0;  // when the newest of them was
+    Mark next_ = 1;                 // the next mark's number; there is no mark 0
     std::optional<Reading> first_;
     Reading newest_;
     Reading tie_;  // of the stamps' clock
@@ -163,7 +165,9 @@ private:
     mutable std::int64_t compute_ns_ = std::numeric_limits<std::int64_t>::min();
     mutable std::array<Mark, fences> fenced_before_{};
     mutable std::size_t fenced_ = 0;  // fences so far
-    mutable Mark published_ = 1;      // stamps of marks below this have been
+    mutable int starved_ = 0;  // marks of late that the device was there for, less the others
+    mutable bool is_published_ = true;  // there is no stamp since the newest fence
+    mutable Mark published_ = 1;        // stamps of marks below this have been
 };
 
 template <class Events>
@@ -207,6 +211,7 @@ std::size_t QueueMarks<Events>::record(const Stream& stream) noexcept {
         resolve_next();
     }
     events_.record(event, stream);
+    recorded_ns_ = events_.host_ns();
     ++recorded_;
     return event;
 }
@@ -236,11 +241,12 @@ Mark QueueMarks<Events>::mark() noexcept {
         capture_->push_back(events_.mark_captured());
         return -static_cast<Mark>(capture_->size());
     }
-    if (events_.stamps()) {
+    if (stamps_next()) {
         // Its place in the ring, once the mark that was there before it has been resolved.
         const std::size_t number = static_cast<std::size_t>(next_) % noted_.size();
         note(Source::stamp, number);
         events_.stamp(number);
+        is_published_ = false;
     } else {
         note(Source::event, record(events_.compute()));
     }
@@ -348,6 +354,7 @@ void QueueMarks<Events>::resolve_next() const noexcept {
         noted.moment_ns = on_host(device_ns_);
     }
     if (noted.source != Source::event_beside) {
+        look_for_starving(noted);
         // The clocks agree to a microsecond, a stream's order is certain.
         compute_ns_ = std::max(compute_ns_, noted.moment_ns);
         noted.moment_ns = compute_ns_;
@@ -358,11 +365,13 @@ void QueueMarks<Events>::resolve_next() const noexcept {
 // of a graph when it waits for an event in it, nobody says.
 template <class Events>
 void QueueMarks<Events>::wait_for(Mark mark) const noexcept {
-    switch (at(mark).source) {
-        case Source::host: return;
-        case Source::event_beside: events_.wait(at(mark).number); return;
-        case Source::stamp: wait_for_stamp(mark); return;
-        case Source::event: break;
+    if (at(mark).source == Source::event_beside) {
+        events_.wait(at(mark).number);
+        return;
+    }
+    if (events_.stamps()) {
+        wait_for_fence(mark);
+        return;
     }
     Mark later = mark;
     while (later < next_ &&
@@ -375,7 +384,7 @@ void QueueMarks<Events>::wait_for(Mark mark) const noexcept {
 
 // The oldest fence behind it: a newer one would be waited for longer.
 template <class Events>
-void QueueMarks<Events>::wait_for_stamp(Mark mark) const noexcept {
+void QueueMarks<Events>::wait_for_fence(Mark mark) const noexcept {
     if (fenced_before() <= mark) {
         fence();
     }
@@ -387,17 +396,45 @@ void QueueMarks<Events>::wait_for_stamp(Mark mark) const noexcept {
     waited_ = fenced_before_[oldest % fences] - 1;
 }
 
+// The device was there a moment after the host had made the mark: it had nothing else to do. Many
+// marks of one kind in a row count as a few, so that a change is soon seen.
+template <class Events>
+void QueueMarks<Events>::look_for_starving(const Noted& noted) const noexcept {
+    constexpr std::int64_t soon_ns = 20'000;
+    constexpr int few = 32;
+    if (noted.number < noted_.size()) {  // in a graph the host makes all marks at once
+        const bool starved = noted.moment_ns - noted.host_ns < soon_ns;
+        starved_ = std::clamp(starved_ + (starved ? 1 : -1), -few, few);
+    }
+}
+
+template <class Events>
+void QueueMarks<Events>::iteration_ended() noexcept {
+    if (!events_.stamps()) {
+        return;
+    }
+    // Neighbouring events have to be close, also where there is little need of them.
+    constexpr std::int64_t close_ns = 1'000'000'000;
+    if (events_.host_ns() - recorded_ns_ > close_ns) {
+        note(Source::event, record(events_.compute()));
+    }
+    if (next_ > fenced_before()) {
+        fence();
+    }
+}
+
 template <class Events>
 void QueueMarks<Events>::fence() const noexcept {
     // Those since the fence before, of one ring at most.
     for (Mark mark = std::max(published_, next_ - static_cast<Mark>(noted_.size()));
-         mark < next_;) {
+         !is_published_ && mark < next_;) {
         const std::size_t first = static_cast<std::size_t>(mark) % noted_.size();
         const std::size_t count =
             std::min(static_cast<std::size_t>(next_ - mark), noted_.size() - first);
         events_.publish(first, count);
         mark += static_cast<Mark>(count);
     }
+    is_published_ = true;
     published_ = next_;
     events_.fence(fenced_ % fences);
     fenced_before_[fenced_ % fences] = next_;
