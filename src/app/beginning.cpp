@@ -170,6 +170,20 @@ void go_on_from(Beginning& beginning, Trainer& trainer, const Communicator& worl
     }
 }
 
+/// Nobody can go on in a run file that cannot be read, and it may be worth something all the same.
+void require_readable(const std::string& run_file, const std::string& checkpoint) {
+    std::error_code failure;
+    if (!fs::exists(run_file, failure)) {
+        return;
+    }
+    try {
+        static_cast<void>(identify_run(run_file));
+    } catch (const Error& error) {
+        throw Error(error.code(), text(error.what(), "; or move it away: training goes on from '",
+                                       checkpoint, "' in a new file"));
+    }
+}
+
 std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginning& beginning,
                                     const std::string& run_file, RunDescription& description) {
     const CheckpointFolder folder = checkpoint_folder(experiment, run_file);
@@ -185,6 +199,9 @@ std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginnin
             (fs::path(before + ".checkpoints") / fs::path(beginning.checkpoint).filename())
                 .string();
         run.reset();
+    }
+    if (!beginning.checkpoint.empty() && !overwrite) {
+        require_readable(run_file, beginning.checkpoint);
     }
     if (beginning.run_id.empty()) {
         make_room_for_checkpoints(experiment, folder);

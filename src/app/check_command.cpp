@@ -17,9 +17,13 @@ ExitCode run_check_command(const std::string& path) {
     const RunSummary summary = summarize(path);
     std::cout << path << ": ok, " << summary.committed_iterations << " iterations of "
               << summary.ranks << " ranks";
-    if (const std::int64_t lost = summary.missing_iterations + summary.dropped_iterations;
-        lost > 0) {
-        std::cout << ", " << lost << " more are not in the file";
+    if (summary.missing_iterations > 0) {
+        std::cout << ", " << summary.missing_iterations << " more are not in the file";
+    }
+    if (summary.lost_checkpoints > 0) {
+        std::cout << ", " << summary.lost_checkpoints
+                  << (summary.lost_checkpoints == 1 ? " checkpoint" : " checkpoints")
+                  << " could not be written";
     }
     if (const std::string running = running_text(summary); !running.empty()) {
         std::cout << ", running, " << running;

@@ -59,11 +59,11 @@ bool deal_with(Earlier earlier, const Experiment& experiment) {
 }
 
 ExitCode train_with_tables(Communicator& world, const Experiment& experiment, Earlier earlier,
-                           const TrainOnce& train_once) {
+                           const std::string& images_digest, const TrainOnce& train_once) {
     bool is_done = false;
     world.agree_on_root([&] { is_done = deal_with(earlier, experiment); });
     is_done = world.broadcast(static_cast<std::int64_t>(is_done)) != 0;
-    const ExitCode code = is_done ? ExitCode::ok : train_once(experiment);
+    const ExitCode code = is_done ? ExitCode::ok : train_once(experiment, images_digest);
     if (code == ExitCode::ok) {
         write_tables(world, experiment);
     }
@@ -97,15 +97,15 @@ void report_twin(const Experiment& profiled, const Experiment& unprofiled) {
 }
 
 ExitCode train_pair(Communicator& world, const Experiment& experiment, Earlier earlier,
-                    const TrainOnce& train_once) {
-    ExitCode code = train_with_tables(world, experiment, earlier, train_once);
+                    const std::string& images_digest, const TrainOnce& train_once) {
+    ExitCode code = train_with_tables(world, experiment, earlier, images_digest, train_once);
     if (!experiment.profile.twin || code != ExitCode::ok) {
         return code;
     }
     log::keep_for_file();
     log::info("once more with profiling off (profile.twin)");
     const Experiment twin = twin_of(experiment);
-    code = train_with_tables(world, twin, earlier, train_once);
+    code = train_with_tables(world, twin, earlier, images_digest, train_once);
     if (code == ExitCode::ok) {
         world.agree_on_root([&] { report_twin(experiment, twin); });
         write_tables(world, experiment);  // experiment.csv has the comparison
@@ -139,10 +139,11 @@ void refuse_old_tables(const Experiment& experiment, const std::string& run_id) 
 
 ExitCode run_experiment(Communicator& world, const Experiment& experiment,
                         const TrainOnce& train_once) {
-    const TrainRepetition train = [&](const Experiment& one, Earlier earlier) {
-        return train_pair(world, one, earlier, train_once);
+    const TrainRepetition train = [&](const Experiment& one, Earlier earlier,
+                                      const std::string& images_digest) {
+        return train_pair(world, one, earlier, images_digest, train_once);
     };
-    return experiment.experiment.repetitions == 1 ? train(experiment, Earlier::refuse)
+    return experiment.experiment.repetitions == 1 ? train(experiment, Earlier::refuse, "")
                                                   : run_repetitions(world, experiment, train);
 }
 

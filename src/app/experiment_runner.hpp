@@ -1,6 +1,7 @@
 // An experiment of more than one training: repetitions, and for each the twin without profiling.
 //
-//   repetitions = 1    DIRECTORY/NAME.h5, NAME.log and, with output.csv, the tables NAME.layers.csv,
+//   repetitions = 1    DIRECTORY/NAME.h5, NAME.log and, with output.csv, the tables
+//   NAME.layers.csv,
 //                      NAME.iterations.csv and NAME.experiment.csv
 //   repetitions = R    DIRECTORY/NAME/index.csv and DIRECTORY/NAME/repetition-01/ ... with the same
 //   profile.twin       the same once more in unprofiled/ beside each run file
@@ -15,9 +16,9 @@
 
 namespace layerledger {
 
-/// Trains and leaves a run file at `run_file_path`. Collective; throws AgreedError where all ranks
-/// know of a failure.
-using TrainOnce = std::function<ExitCode(const Experiment&)>;
+/// Trains and leaves a run file at `run_file_path`, on images of this digest unless it is empty (on
+/// rank 0). Collective; throws AgreedError where all ranks know of a failure.
+using TrainOnce = std::function<ExitCode(const Experiment&, const std::string& images_digest)>;
 
 /// Throws Error{cannot_create} where output.csv would replace tables of another run than `run_id`
 /// without output.overwrite. A run that is new has no run_id yet.

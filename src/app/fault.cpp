@@ -123,11 +123,12 @@ Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
                  call_roll(word, roll))};
 }
 
-Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network) {
+Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network,
+                  bool is_kept) {
     return {ExitCode::internal,
             text(place_text(place, network), ": the process was told to end (", strsignal(signal),
-                 ": a launcher says so where another rank is lost or the job is cancelled) what "
-                 "was committed is kept")};
+                 ": a launcher says so where another rank is lost or the job is cancelled) ",
+                 is_kept ? "what was committed is kept" : "nothing was committed yet")};
 }
 
 }  // namespace layerledger

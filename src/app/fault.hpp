@@ -36,8 +36,8 @@ struct Roll {
 [[nodiscard]] Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
                           const Network& network, const Roll& roll);
 
-/// What this rank was at when its process was told to end.
-[[nodiscard]] Error told_to_end(int signal, const Whereabouts::Place& place,
-                                const Network& network);
+/// What this rank was at when its process was told to end, and whether a run file is left of it.
+[[nodiscard]] Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network,
+                                bool is_kept);
 
 }  // namespace layerledger

@@ -84,9 +84,11 @@ public:
 private:
     void begin_index();
     /// Takes over what an earlier job has reached.
-    void go_on_with(const std::string& earlier);
+    void go_on_with(std::vector<Repetition> earlier);
+    /// The index may say so of a run whose file is gone.
+    void forget_what_is_gone();
     /// Throws Error{cannot_create} where a complete run is of another experiment than this.
-    void require_same_experiment() const;
+    void require_same_experiment();
     void update_index();
     [[nodiscard]] Experiment experiment_of(std::size_t number) const;
     [[nodiscard]] ExitCode run_one(std::size_t number, const TrainRepetition& train);
@@ -98,6 +100,7 @@ private:
     fs::path folder_;
     std::string index_;
     std::vector<Repetition> repetitions_;
+    std::string images_digest_;  ///< rank 0's: of the complete repetitions
     bool is_new_ = true;
     bool index_is_behind_ = false;
 };
@@ -113,45 +116,61 @@ Experiment Repetitions::experiment_of(std::size_t number) const {
 }
 
 void Repetitions::begin_index() {
-    std::string earlier;
     world_.agree_on_root([&] {
-        if (!experiment_.output.overwrite) {
-            earlier = content_of(index_);
-        }
+        const std::string earlier =
+            experiment_.output.overwrite ? std::string() : content_of(index_);
         if (earlier.empty()) {
             make_folder(folder_.string());
-            write_index(index_, repetitions_);
+        } else {
+            go_on_with(parse_index(index_, earlier));
         }
+        write_index(index_, repetitions_);
     });
-    earlier = world_.broadcast(std::move(earlier));
-    if (!earlier.empty()) {
-        world_.agree([&] { go_on_with(earlier); });
+    is_new_ = world_.broadcast(static_cast<std::int64_t>(is_new_)) != 0;
+    const std::string agreed = world_.broadcast(index_text(repetitions_));
+    if (!world_.is_root()) {
+        repetitions_ = parse_index(index_, agreed);
     }
 }
 
-void Repetitions::go_on_with(const std::string& earlier) {
+void Repetitions::go_on_with(std::vector<Repetition> earlier) {
     is_new_ = false;
-    std::vector<Repetition> known = parse_index(index_, earlier);
-    const bool is_the_same =
-        std::ranges::equal(known, repetitions_, {}, &Repetition::seed, &Repetition::seed);
-    LL_VALIDATE(is_the_same, ExitCode::cannot_create,
-                text("'", index_, "' is of other repetitions or seeds (earlier results are kept) ",
-                     start_anew));
-    const auto complete = std::ranges::count(known, "complete", &Repetition::status);
-    LL_VALIDATE(complete < std::ssize(known), ExitCode::cannot_create,
-                text("all repetitions in '", index_, "' are complete (earlier results are kept) ",
-                     start_anew));
-    repetitions_ = std::move(known);
-    if (world_.is_root()) {
-        require_same_experiment();
+    const auto refuse = [&](const std::string& why) {
+        throw Error(ExitCode::cannot_create,
+                    text("'", index_, "' ", why, " (earlier results are kept) ", start_anew));
+    };
+    if (!earlier.empty() && earlier.front().seed != repetitions_.front().seed) {
+        refuse(text("is of another experiment: experiment.seed (", earlier.front().seed, " there, ",
+                    repetitions_.front().seed, " here)"));
     }
-    if (world_.is_root()) {
-        log::info(text("going on with '", index_, "': ", complete, " of ", repetitions_.size(),
-                       " repetitions are complete"));
+    if (earlier.size() > repetitions_.size()) {
+        refuse(text("has more of them: experiment.repetitions (", earlier.size(), " there, ",
+                    repetitions_.size(), " here)"));
+    }
+    std::ranges::copy(earlier, repetitions_.begin());  // more may have come
+    forget_what_is_gone();
+    require_same_experiment();
+    const auto complete = std::ranges::count(repetitions_, "complete", &Repetition::status);
+    if (complete == std::ssize(repetitions_)) {
+        refuse("says that all repetitions are complete");
+    }
+    log::info(text("going on with '", index_, "': ", complete, " of ", repetitions_.size(),
+                   " repetitions are complete"));
+}
+
+void Repetitions::forget_what_is_gone() {
+    for (std::size_t i = 0; i < repetitions_.size(); ++i) {
+        Repetition& repetition = repetitions_[i];
+        const std::string path = run_file_path(experiment_of(i));
+        if (repetition.status == "complete" && !complete_run(path)) {
+            log::warning(text("repetition ", i + 1, " is complete in '", index_, "', but '", path,
+                              "' is not there or cannot be read: it is trained again"));
+            repetition = {repetition.seed, repetition.directory};
+        }
     }
 }
 
-void Repetitions::require_same_experiment() const {
+void Repetitions::require_same_experiment() {
     for (std::size_t i = 0; i < repetitions_.size(); ++i) {
         const Experiment one = experiment_of(i);
         const std::string path = run_file_path(one);
@@ -168,6 +187,7 @@ void Repetitions::require_same_experiment() const {
             differences.empty(), ExitCode::cannot_create,
             text("'", path, "' is complete and of another experiment: ", differences,
                  " (repetitions differ in their seed alone) go on with the same, or ", start_anew));
+        images_digest_ = run->images_digest;
     }
 }
 
@@ -232,7 +252,7 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) 
     update_index();
     ExitCode code = ExitCode::ok;
     try {
-        code = train(one, earlier);
+        code = train(one, earlier, images_digest_);
     } catch (const AgreedError& error) {
         const bool has_begun =  // then its log was opened
             world_.broadcast(time_of_writing(log_file)) != world_.broadcast(written_before);

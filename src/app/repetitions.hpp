@@ -16,8 +16,10 @@ enum class Earlier : unsigned char {
     repeat,  ///< what failed resumes or is set aside
 };
 
-/// Trains one repetition. Collective; throws AgreedError where all ranks know of a failure.
-using TrainRepetition = std::function<ExitCode(const Experiment&, Earlier)>;
+/// Trains one repetition, on images of this digest unless it is empty: those of the repetitions
+/// that are complete (on rank 0). Collective; throws AgreedError where all ranks know of a failure.
+using TrainRepetition =
+    std::function<ExitCode(const Experiment&, Earlier, const std::string& images_digest)>;
 
 /// Collective. Repetition r, counted from 1, has the seed experiment.seed + r - 1 and the folder
 /// output.directory/NAME/repetition-r; output.directory/NAME/index.csv says how each one is. One
@@ -25,9 +27,10 @@ using TrainRepetition = std::function<ExitCode(const Experiment&, Earlier)>;
 /// code is then that of the first that failed. An error that one rank alone knows of ends the job,
 /// and an interruption on request the experiment: the index says how far it came.
 ///
-/// Where there is an index already, the experiment goes on with what is not complete, unless
-/// output.overwrite begins anew. A training that was cut off resumes where train.resume is auto and
-/// there are checkpoints; else it begins anew, and what it left is set aside.
+/// Where there is an index already, the experiment goes on with what is not complete, or has come
+/// in addition, unless output.overwrite begins anew. A training that was cut off resumes where
+/// train.resume is auto and there are checkpoints; else it begins anew, and what it left is set
+/// aside.
 [[nodiscard]] ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
                                        const TrainRepetition& train);
 

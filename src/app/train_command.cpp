@@ -19,6 +19,7 @@
 #include "describe_run.hpp"
 #include "experiment_runner.hpp"
 #include "fault.hpp"
+#include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/base/waited.hpp"
@@ -98,7 +99,7 @@ Checkpoint checkpoint_template(const RunDescription& description, const std::vec
 /// What training ended with.
 struct Outcome {
     bool is_stopped = false;  ///< on request, after a checkpoint
-    bool has_lost_checkpoint = false;
+    std::int64_t lost_checkpoints = 0;
     std::exception_ptr validation_failure;
     std::int64_t skipped_images = 0;  ///< of all ranks
     std::int64_t dropped_spans = 0;
@@ -129,7 +130,7 @@ Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks, con
         breaks.take_last();
     }
     return {breaks.is_stopped(),
-            breaks.has_lost_checkpoint(),
+            breaks.lost_checkpoints(),
             breaks.validation_failure(),
             breaks.skipped_images(),
             world.all_reduce_sum(trainer.recorder().dropped()),
@@ -140,6 +141,7 @@ Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks, con
 bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer,
                const RunRecorder& recorder) {
     writer.set_skipped_images(outcome.skipped_images);
+    writer.set_lost_checkpoints(outcome.lost_checkpoints);
     writer.set_dropped_spans(outcome.dropped_spans);
     writer.set_peak_memory(outcome.peak_memory);
     if (const auto overhead = trainer.overhead()) {
@@ -165,20 +167,49 @@ void end_failed(RunWriter* writer, const TrainingJob& job, const LabelDescriptio
     }
 }
 
+/// The same in a hurry, from any thread.
+class LastWords {
+public:
+    LastWords(const TrainingJob& job, LabelDescription labels, RunWriter* writer, std::string path,
+              std::string lock)
+        : job_(job),
+          labels_(std::move(labels)),
+          writer_(writer),
+          path_(std::move(path)),
+          lock_(std::move(lock)) {}
+
+    /// True where a run file is left.
+    [[nodiscard]] bool write(std::chrono::nanoseconds patience) const {
+        if (writer_ != nullptr) {
+            writer_->fail_within(patience);
+            std::error_code failure;
+            std::filesystem::remove(lock_, failure);  // the process ends without its destructors
+        } else {
+            mark_failed(path_);
+        }
+        std::error_code failure;
+        const bool is_left = std::filesystem::exists(path_, failure);
+        if (!is_left) {
+            remove_companions(labels_, checkpoint_folder(job_.experiment, path_), path_);
+        }
+        return is_left;
+    }
+
+private:
+    const TrainingJob& job_;
+    LabelDescription labels_;
+    RunWriter* writer_;
+    std::string path_;
+    std::string lock_;
+};
+
 /// What is done in training's place where it cannot: the run file is marked, the reason said.
 Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Roll& roll,
-                        RunWriter* writer, const std::string& path) {
+                        const LastWords& last_words) {
     using namespace std::chrono_literals;
     const Whereabouts& whereabouts = trainer.whereabouts();
     const auto may_take_its_time = [](Doing doing) {
         return doing == Doing::starting || doing == Doing::pause;
-    };
-    const auto mark = [writer, &path](std::chrono::nanoseconds patience) {
-        if (writer != nullptr) {
-            writer->fail_within(patience);
-        } else {
-            mark_failed(path);
-        }
     };
     Watchdog::Orders orders;
     orders.deadline = nanoseconds_of(roll.timeout_seconds);
@@ -186,24 +217,25 @@ Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Ro
         return may_take_its_time(whereabouts.place().doing) ? std::nullopt
                                                             : std::optional(whereabouts.pulse());
     };
-    orders.when_stuck = [&whereabouts, &job, roll, mark](std::chrono::nanoseconds for_time) {
+    orders.when_stuck = [&whereabouts, &job, roll, last_words](std::chrono::nanoseconds for_time) {
         const Error error = stuck(for_time, whereabouts.place(), *job.network, roll);
-        mark(2s);
+        static_cast<void>(last_words.write(2s));
         give_up(roll.world, error.code(), error.what());
     };
     // Launchers give a second before they kill. The lowest rank that is left speaks; it may not be
     // rank 0, whose end then is why all are told to end.
-    orders.when_told_to_end = [&whereabouts, &job, roll, mark](int signal) {
+    orders.when_told_to_end = [&whereabouts, &job, roll, last_words](int signal) {
         constexpr int speakers = 4;
         const int rank = roll.world.rank();
         if (rank >= speakers) {
             return;
         }
         std::this_thread::sleep_for(rank * 100ms);
-        mark(400ms);
+        const bool is_kept = last_words.write(400ms);
         if (roll.world.take_last_word()) {
-            log::error(text("rank ", rank, " on ", roll.nodes[static_cast<std::size_t>(rank)], ": ",
-                            told_to_end(signal, whereabouts.place(), *job.network).what()));
+            log::error(
+                text("rank ", rank, " on ", roll.nodes[static_cast<std::size_t>(rank)], ": ",
+                     told_to_end(signal, whereabouts.place(), *job.network, is_kept).what()));
         }
     };
     return orders;
@@ -238,9 +270,19 @@ void open_displays(Displays& displays, const TrainingJob& job) {
     displays.progress.emplace_back(displays.log, std::move(of_log));
 }
 
+/// Repetitions on other images would measure something else.
+void require_images(const ImageIndex& images, const std::string& digest) {
+    LL_VALIDATE(digest.empty() || images.digest() == digest, ExitCode::cannot_create,
+                text("the images in '", images.root,
+                     "' are not those of the repetitions that are "
+                     "complete (files have come, gone or changed their class) put them back, or "
+                     "use --output.overwrite true or another experiment.name"));
+}
+
 /// One training, which leaves one run file.
-ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_run,
-                    const std::string& command_line) {
+ExitCode train_once(Communicator& world, const Experiment& experiment,
+                    const std::string& images_digest, bool dry_run, const std::string& command_line,
+                    const std::string& lock) {
     world.set_deadline(setup_deadline);
     log::keep_for_file();
     reset_peak_memory();
@@ -251,6 +293,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     }
     announce(job, world);
     const std::string path = run_file_path(job.experiment);
+    world.agree_on_root([&] { require_images(job.images, images_digest); });
     const std::vector<Fact> identity = training_identity(job.experiment, *job.network, job.images,
                                                          world.size(), job.backend->info());
     const TrainingBreaks::ValidationSources validation = validation_sources(job, world);
@@ -315,7 +358,8 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
         checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
     const Roll roll{world, nodes, job.experiment.sync.timeout_seconds};
-    Watchdog watchdog(orders(*trainer, job, roll, writer.get(), path));
+    Watchdog watchdog(
+        orders(*trainer, job, roll, {job, description.labels, writer.get(), path, lock}));
     Outcome outcome;
     try {
         outcome = run(*trainer, recorder, breaks, *job.backend, world);
@@ -354,7 +398,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment, bool dry_
     }
     // Nobody leaves while rank 0 still writes: a launcher may end the job with the first rank.
     complete = world.broadcast(static_cast<std::int64_t>(complete)) != 0;
-    if (!complete || outcome.has_lost_checkpoint) {
+    if (!complete || outcome.lost_checkpoints > 0) {
         return ExitCode::data_lost;
     }
     if (outcome.is_stopped) {
@@ -379,11 +423,11 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         command_line += " " + argument;
     }
-    const TrainOnce once = [&](const Experiment& one) {
-        return train_once(world, one, dry_run, command_line);
+    const TrainOnce once = [&](const Experiment& one, const std::string& images_digest) {
+        return train_once(world, one, images_digest, dry_run, command_line, lock_path(*experiment));
     };
     if (dry_run) {
-        return once(*experiment);
+        return once(*experiment, "");
     }
     std::optional<OutputLock> lock;
     world.agree_on_root([&] { lock.emplace(lock_path(*experiment)); });

@@ -184,7 +184,7 @@ void TrainingBreaks::save_checkpoint() {
     // Slow storage may take longer than ranks wait for each other in an iteration.
     parts_.world.barrier(setup_deadline, "rank 0, which writes a checkpoint");
     is_saved = parts_.world.broadcast(static_cast<std::int64_t>(is_saved)) != 0;
-    has_lost_checkpoint_ = has_lost_checkpoint_ || !is_saved;
+    lost_checkpoints_ += is_saved ? 0 : 1;
     last_checkpoint_ = is_saved ? done : last_checkpoint_;
 }
 

@@ -53,8 +53,8 @@ public:
     void take_last();
 
     [[nodiscard]] bool is_stopped() const noexcept { return is_stopped_; }
-    /// Whether a checkpoint could not be written.
-    [[nodiscard]] bool has_lost_checkpoint() const noexcept { return has_lost_checkpoint_; }
+    /// How many checkpoints could not be written.
+    [[nodiscard]] std::int64_t lost_checkpoints() const noexcept { return lost_checkpoints_; }
     /// Why the trained network could not be validated; null where it was, or was not to be.
     [[nodiscard]] std::exception_ptr validation_failure() const noexcept {
         return validation_failure_;
@@ -84,7 +84,7 @@ private:
     std::int64_t last_checkpoint_;
     std::int64_t skipped_in_validation_ = 0;  // on this rank
     bool is_stopped_ = false;
-    bool has_lost_checkpoint_ = false;
+    std::int64_t lost_checkpoints_ = 0;
     std::exception_ptr validation_failure_;
 
     // What a rank asks after `asked_at_` iterations all ranks hear one iteration later.

@@ -88,6 +88,9 @@ void Check::check_attributes() {
     if (minor_ >= schema::minor_with_starts) {
         check_count("missing_iterations");
     }
+    if (file_.integer_attribute("/", "lost_checkpoints")) {  // which older files do not say
+        check_count("lost_checkpoints");
+    }
     const std::string status = file_.text_attribute("/", "status").value_or("");
     if (std::ranges::find(schema::status_names, status) == schema::status_names.end()) {
         fault("the status '", status, "' is none of running, complete, interrupted, failed");
@@ -393,6 +396,10 @@ std::vector<std::string> Check::run() {
         check_sums();
         check_causality();
     }
+    if (const auto lost = file_.integer_attribute("/", "dropped_iterations").value_or(0);
+        lost > 0) {
+        fault("the records of ", lost, " iterations could not be written and are lost");
+    }
     if (const auto spans = file_.integer_attribute("/", "dropped_spans").value_or(0); spans > 0) {
         fault(spans, " spans did not fit and are missing: times are too small");
     }
@@ -405,8 +412,8 @@ std::vector<std::string> check_run_file(const std::string& path) {
     const hdf5::File file = open_run_file(path);
     try {
         return Check(file).run();
-    } catch (const Error& error) {
-        return {text("the file is damaged (", error.what(), ")")};
+    } catch (const std::exception& error) {
+        throw damaged(path, error);
     }
 }
 

@@ -3,17 +3,15 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <filesystem>
-#include <span>
 #include <system_error>
 
 #include "disk.hpp"
 #include "facts.hpp"
 #include "layerledger/base/contract.hpp"
-#include "layerledger/base/counter_random.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/hdf5/file.hpp"
+#include "seal.hpp"
 
 namespace layerledger {
 namespace {
@@ -23,46 +21,6 @@ constexpr std::string_view conventions = "layerledger-checkpoint-1";
 /// Room for HDF5's own bookkeeping per dataset, and for texts.
 constexpr std::uint64_t bytes_per_dataset = 1024;
 constexpr std::uint64_t bytes_of_texts = std::uint64_t{256} << 10;
-
-/// Of all numbers in a checkpoint, so that damage in the middle of a file is found.
-class Digest {
-public:
-    template <class T>
-    void add(const std::vector<T>& values) {
-        const std::span<const std::byte> bytes = std::as_bytes(std::span(values));
-        for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, bytes.data() + at, std::min(sizeof word, bytes.size() - at));
-            value_ = mixed_bits(value_ ^ word);
-        }
-        value_ = mixed_bits(value_ ^ bytes.size());
-    }
-    [[nodiscard]] std::int64_t value() const noexcept {
-        return std::bit_cast<std::int64_t>(value_);
-    }
-
-private:
-    std::uint64_t value_ = 0;
-};
-
-std::int64_t digest_of(const Checkpoint& checkpoint) {
-    Digest digest;
-    digest.add(std::vector<std::int64_t>{checkpoint.iteration, checkpoint.next_batch,
-                                         checkpoint.skipped_images});
-    for (const Checkpoint::Tensor& tensor : checkpoint.parameters) {
-        digest.add(tensor.values);
-        for (const std::vector<float>& state : tensor.optimizer) {
-            digest.add(state);
-        }
-    }
-    for (const std::vector<float>& rank : checkpoint.statistics) {
-        digest.add(rank);
-    }
-    for (const std::vector<std::uint64_t>& rank : checkpoint.random) {
-        digest.add(rank);
-    }
-    return digest.value();
-}
 
 std::uint64_t bytes_of(const Checkpoint& checkpoint) {
     std::uint64_t bytes = bytes_of_texts + checkpoint.config_text.size();
@@ -159,7 +117,6 @@ void write_all(hdf5::File& file, const Checkpoint& checkpoint) {
     file.set_attribute("/", "next_batch", checkpoint.next_batch);
     file.set_attribute("/", "skipped_images", checkpoint.skipped_images);
     file.set_attribute("/", "ranks", static_cast<std::int64_t>(checkpoint.statistics.size()));
-    file.set_attribute("/", "content_digest", digest_of(checkpoint));
     for (const char* group : {"config", "identity", "versions"}) {
         file.create_group(group);
     }
@@ -185,6 +142,24 @@ void write_all(hdf5::File& file, const Checkpoint& checkpoint) {
     write_ranks<std::int64_t>(file, "/ranks/random", checkpoint.random);
 }
 
+/// Of a file that has no seal.
+std::string what_it_is(const std::string& path) {
+    std::error_code failure;
+    if (std::filesystem::file_size(path, failure) == 0 && !failure) {
+        return "it is empty";
+    }
+    if (!hdf5::File::is_hdf5(path)) {
+        return "it is not HDF5";
+    }
+    try {
+        const auto file = hdf5::File::open(path, hdf5::Access::read, hdf5::Locking::unlocked);
+        return file.text_attribute("/", "schema_version") ? "it is a run file"
+                                                          : "it is another kind of file";
+    } catch (const Error& error) {
+        return error.reason();
+    }
+}
+
 std::vector<Fact> read_group(const hdf5::File& file, const std::string& group) {
     std::vector<Fact> facts;
     for (const std::string& name : file.datasets(group)) {
@@ -199,8 +174,6 @@ Checkpoint read_all(const hdf5::File& file) {
         LL_VALIDATE(value.has_value(), ExitCode::bad_data, text("it has no ", name));
         return *value;
     };
-    LL_VALIDATE(!file.text_attribute("/", "schema_version"), ExitCode::bad_data,
-                "it is a run file, whose checkpoints are beside it in NAME.checkpoints");
     LL_VALIDATE(file.text_attribute("/", "Conventions") == conventions, ExitCode::bad_data,
                 "it is another kind of file");
     Checkpoint checkpoint;
@@ -227,8 +200,6 @@ Checkpoint read_all(const hdf5::File& file) {
     const auto ranks = static_cast<std::size_t>(number("ranks"));
     checkpoint.statistics = read_ranks<float, float>(file, "/ranks/statistics", ranks);
     checkpoint.random = read_ranks<std::int64_t, std::uint64_t>(file, "/ranks/random", ranks);
-    LL_VALIDATE(digest_of(checkpoint) == number("content_digest"), ExitCode::bad_data,
-                "its numbers are not those that were written");
     return checkpoint;
 }
 
@@ -242,7 +213,7 @@ std::string Checkpoint::identity_of(const std::string& name) const {
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
     const std::string part = path + ".part";
     try {
-        hdf5::File file = hdf5::File::create(part);
+        hdf5::File file = hdf5::File::create(part, seal_bytes);
         // A full disk shows before HDF5 has anything that it cannot get rid of.
         const std::string no_room = disk::reserve(part, bytes_of(checkpoint));
         LL_VALIDATE(no_room.empty(), ExitCode::data_lost, no_room);
@@ -250,6 +221,7 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
         file.close();
         // Cuts off the room that was not needed.
         hdf5::File::open(part, hdf5::Access::write, hdf5::Locking::locked).close();
+        seal(part);
         disk::sync(part);
         std::filesystem::rename(part, path);
         disk::sync(std::filesystem::path(path).parent_path().string());
@@ -265,15 +237,17 @@ Checkpoint read_checkpoint(const std::string& path) {
     std::error_code failure;
     LL_VALIDATE(std::filesystem::exists(path, failure), ExitCode::input_missing,
                 text("there is no checkpoint '", path, "'"));
-    LL_VALIDATE(hdf5::File::is_hdf5(path), ExitCode::bad_data,
-                text("'", path,
-                     "' is no checkpoint (it is not HDF5) use a file that training "
-                     "with train.checkpoint_every has written"));
+    LL_VALIDATE(is_sealed(path), ExitCode::bad_data,
+                text("'", path, "' is no checkpoint (", what_it_is(path),
+                     ") use a file that training with train.checkpoint_every has written, in "
+                     "NAME.checkpoints beside its NAME.h5"));
     try {
+        const std::string broken = broken_seal(path);
+        LL_VALIDATE(broken.empty(), ExitCode::bad_data, broken);
         return read_all(hdf5::File::open(path, hdf5::Access::read, hdf5::Locking::unlocked));
-    } catch (const std::exception& error) {
-        throw Error(ExitCode::bad_data, text("'", path, "' is no whole checkpoint (", error.what(),
-                                             ") use another one"));
+    } catch (const Error& error) {
+        throw Error(ExitCode::bad_data, text("'", path, "' is no whole checkpoint (",
+                                             error.reason(), ") copy it again or use another one"));
     }
 }
 

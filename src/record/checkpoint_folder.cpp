@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <iomanip>
 #include <sstream>
 #include <system_error>
@@ -10,6 +9,7 @@
 #include "disk.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
+#include "layerledger/base/output_file.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/record/checkpoint_file.hpp"
 
@@ -41,14 +41,15 @@ std::optional<std::int64_t> iteration_of(const fs::path& path) {
     return status == std::errc{} && stop == end ? std::optional(iteration) : std::nullopt;
 }
 
-/// Replaces a text file as a whole or not at all.
-void write_text(const fs::path& path, const std::string& line) {
-    const std::string part = path.string() + ".part";
-    std::ofstream file(part, std::ios::trunc);
-    file << line << '\n';
-    file.close();
-    LL_VALIDATE(file, ExitCode::data_lost, text("cannot write '", path.string(), "'"));
-    fs::rename(part, path);
+/// A convenience for people: where it cannot be written, the checkpoint is as good as any.
+void name_latest(const fs::path& folder, const std::string& name) {
+    try {
+        OutputFile file((folder / "latest").string());
+        file.write(name + '\n');
+        file.commit();
+    } catch (const Error& error) {
+        log::warning(text(error.what(), "; the newest checkpoint is '", name, "'"));
+    }
 }
 
 }  // namespace
@@ -101,7 +102,7 @@ std::string CheckpointFolder::save(const Checkpoint& checkpoint) const {
                 text("cannot create the folder '", folder_, "' (", failure.message(), ")"));
     const fs::path path = fs::path(folder_) / name_of(checkpoint.iteration);
     write_checkpoint(path.string(), checkpoint);
-    write_text(fs::path(folder_) / "latest", path.filename().string());
+    name_latest(folder_, path.filename().string());
     const std::vector<std::string> all = files();
     for (std::size_t i = static_cast<std::size_t>(keep_); i < all.size(); ++i) {
         fs::remove(all[i], failure);

@@ -70,6 +70,7 @@ void require_same_tables(const hdf5::File& file, const RunDescription& descripti
 EarlierStart continue_run_file(hdf5::File& file, const StartRecord& start) {
     const std::int64_t iteration = start.iteration;
     EarlierStart earlier;
+    earlier.lost_checkpoints = file.integer_attribute("/", "lost_checkpoints").value_or(0);
     earlier.dropped_spans = file.integer_attribute("/", "dropped_spans").value_or(0);
     earlier.peak_memory = read_peak_memory(file);
     file.set_attribute("/", "status", schema::name(RunStatus::running));

@@ -17,6 +17,7 @@ namespace layerledger {
 struct EarlierStart {
     std::int64_t committed = 0;  ///< rows
     std::int64_t dropped = 0;    ///< of the iterations before, lost while recording
+    std::int64_t lost_checkpoints = 0;
     std::int64_t dropped_spans = 0;
     std::vector<PeakMemory> peak_memory;  ///< by rank
     std::uint64_t block_iterations = 0;   ///< 0: there are no arrays over iterations yet

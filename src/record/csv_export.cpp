@@ -135,12 +135,8 @@ ExperimentRow add_run(Table& layers, Table& iterations, const std::string& run,
                 std::move(summary),
                 milestones,
                 experiment_facts(file)};
-    } catch (const Error& error) {
-        if (error.code() != ExitCode::internal) {
-            throw;
-        }
-        throw Error(ExitCode::bad_data, text("'", path, "' is damaged (", error.what(),
-                                             ") try: layerledger check ", path));
+    } catch (const std::exception& error) {
+        throw damaged(path, error);
     }
 }
 

@@ -32,6 +32,7 @@ void write_attributes(hdf5::File& file, const RunDescription& description, const
     file.set_attribute("/", "committed_iterations", std::int64_t{0});
     file.set_attribute("/", "dropped_iterations", std::int64_t{0});
     file.set_attribute("/", "missing_iterations", past.missing);
+    file.set_attribute("/", "lost_checkpoints", std::int64_t{0});
     file.set_attribute("/", "dropped_spans", std::int64_t{0});
     file.set_attribute("/", "skipped_images", std::int64_t{0});
 }

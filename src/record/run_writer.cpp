@@ -146,6 +146,11 @@ void RunWriter::set_skipped_images(std::int64_t images) {
     state_->skipped_images = images;
 }
 
+void RunWriter::set_lost_checkpoints(std::int64_t checkpoints) {
+    const std::lock_guard turn(state_->turn);
+    state_->lost_checkpoints = checkpoints;
+}
+
 void RunWriter::set_dropped_spans(std::int64_t spans) {
     const std::lock_guard turn(state_->turn);
     state_->dropped_spans = spans;

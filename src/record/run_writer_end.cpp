@@ -39,6 +39,7 @@ bool RunWriter::State::try_write_end(RunStatus status) {
         write_peak_memory(file, peak_memory);
         drop_uncommitted_rows(file);
         file.set_attribute("/", "skipped_images", skipped_images);
+        file.set_attribute("/", "lost_checkpoints", earlier.lost_checkpoints + lost_checkpoints);
         file.set_attribute("/", "dropped_spans", earlier.dropped_spans + dropped_spans);
         file.set_attribute("/", "dropped_iterations", earlier.dropped + dropped);
         if (status != RunStatus::failed && pending.empty()) {

@@ -53,6 +53,7 @@ struct RunWriter::State {
     std::vector<BucketAnatomy> zero_skew;  ///< nothing else in them
     std::vector<PeakMemory> peak_memory;   ///< by rank; empty: not known
     std::int64_t skipped_images = 0;
+    std::int64_t lost_checkpoints = 0;
     std::int64_t dropped_spans = 0;
 
     State(std::string file, const RunDescription& run, bool may_overwrite)

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -279,6 +280,13 @@ std::optional<double> seconds_since_last_write(const std::string& path) {
     return failure ? std::nullopt : std::optional(std::max(age.count(), 0.0));
 }
 
+/// 0 where the text is none.
+std::int64_t number_in(const std::string& text) {
+    std::int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
 RunSummary summarize_description(const hdf5::File& file, const std::string& path) {
     const auto attribute = [&](const char* name) {
         return file.text_attribute("/", name).value_or("");
@@ -298,12 +306,15 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
     summary.skipped_images = number("skipped_images");
     summary.dropped_iterations = number("dropped_iterations");
     summary.missing_iterations = number("missing_iterations");
+    summary.lost_checkpoints = number("lost_checkpoints");
     summary.dropped_spans = number("dropped_spans");
     if (summary.status == schema::name(RunStatus::running)) {
         summary.silent_seconds = seconds_since_last_write(path);
     }
     summary.overhead = read_overhead(file);
     summary.validation = read_validation(file);
+    summary.topk = std::min(number_in(read_fact(file, "config", "train.topk")),
+                            number_in(read_fact(file, "network", "classes")));
     summary.twin = read_twin(file);
     summary.staging = read_staging(file);
     summary.causality = read_causality(file);
@@ -352,13 +363,18 @@ RunSummary summarize_description(const hdf5::File& file, const std::string& path
 
 RunIdentity identify_run(const std::string& path) {
     const hdf5::File file = open_run_file(path);
-    const std::optional<ValidationRecord> validation = read_validation(file);
-    return {file.text_attribute("/", "run_id").value_or(""),
-            file.text_attribute("/", "status").value_or(""),
-            file.contains("rank") ? static_cast<std::int64_t>(file.extent("rank").front()) : 0,
-            read_facts(file, "config"),
-            file.integer_attribute("/", "committed_iterations").value_or(0),
-            validation ? validation->iteration : -1};
+    try {
+        const std::optional<ValidationRecord> validation = read_validation(file);
+        return {file.text_attribute("/", "run_id").value_or(""),
+                file.text_attribute("/", "status").value_or(""),
+                file.contains("rank") ? static_cast<std::int64_t>(file.extent("rank").at(0)) : 0,
+                read_facts(file, "config"),
+                file.integer_attribute("/", "committed_iterations").value_or(0),
+                validation ? validation->iteration : -1,
+                read_fact(file, "provenance", "data_digest")};
+    } catch (const std::exception& error) {
+        throw damaged(path, error);
+    }
 }
 
 RunSummary summarize(const std::string& path) {
@@ -379,8 +395,7 @@ RunSummary summarize(const std::string& path) {
         }
         return summary;
     } catch (const std::exception& error) {
-        throw Error(ExitCode::bad_data, text("'", path, "' is damaged (", error.what(),
-                                             ") try: layerledger check ", path));
+        throw damaged(path, error);
     }
 }
 

@@ -71,6 +71,11 @@ void add_header(Table& table, const RunSummary& run) {
     if (run.dropped_iterations > 0) {
         fact("", text(run.dropped_iterations, " more were lost (the file could not be written)"));
     }
+    if (run.lost_checkpoints > 0) {
+        fact("",
+             text(run.lost_checkpoints, run.lost_checkpoints == 1 ? " checkpoint" : " checkpoints",
+                  " could not be written"));
+    }
     if (run.missing_iterations > 0) {
         fact("", text(run.missing_iterations,
                       " more are missing (an earlier start ended before they were written)"));
@@ -91,9 +96,10 @@ void add_header(Table& table, const RunSummary& run) {
     if (run.validation) {
         const ValidationRecord& validation = *run.validation;
         fact("validation",
-             text("top-1 ", shown(validation.top1, 2, 100), " %, top-k ",
-                  shown(validation.topk, 2, 100), " %, loss ", shown(validation.loss, 4), " on ",
-                  validation.images, " images after iteration ", validation.iteration, " (",
+             text("top-1 ", shown(validation.top1, 2, 100), " %, top-",
+                  run.topk > 0 ? text(run.topk) : "k", " ", shown(validation.topk, 2, 100),
+                  " %, loss ", shown(validation.loss, 4), " on ", validation.images,
+                  " images after iteration ", validation.iteration, " (",
                   duration_text(validation.seconds), ")"));
     }
     if (run.skipped_images > 0) {

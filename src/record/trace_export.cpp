@@ -322,12 +322,8 @@ ExportedFile export_trace(const std::string& run_file, const std::string& path,
                           : default_window(file, data, committed),
                    data);
         return write_trace(file, data, path);
-    } catch (const Error& error) {
-        if (error.code() != ExitCode::internal) {
-            throw;
-        }
-        throw Error(ExitCode::bad_data, text("'", run_file, "' is damaged (", error.what(),
-                                             ") try: layerledger check ", run_file));
+    } catch (const std::exception& error) {
+        throw damaged(run_file, error);
     }
 }
 

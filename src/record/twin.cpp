@@ -61,8 +61,7 @@ std::vector<double> block_medians(const std::vector<double>& values) {
     return medians;
 }
 
-Duration duration_of(const std::string& path) {
-    const hdf5::File file = open_run_file(path);
+Duration duration_in(const hdf5::File& file, const std::string& path) {
     const auto committed = static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, file.integer_attribute("/", "committed_iterations").value_or(0)));
     const Rows rows = committed > 0 ? measured_rows(file, committed) : Rows{};
@@ -76,6 +75,15 @@ Duration duration_of(const std::string& path) {
     const auto interval_us = median_interval(block_medians(measured_us), confidence_of_each);
     return {sum(measured_us) / static_cast<double>(measured_us.size()), median(measured_us),
             interval_us, sum(slowest(file, all)) * 1e-6};
+}
+
+Duration duration_of(const std::string& path) {
+    const hdf5::File file = open_run_file(path);
+    try {
+        return duration_in(file, path);
+    } catch (const std::exception& error) {
+        throw damaged(path, error);
+    }
 }
 
 double percent_more(double value, double than) {

@@ -6,7 +6,7 @@ Runs the program named by the environment variable LAYERLEDGER under the command
 import subprocess
 import unittest
 
-from resume_support import DATA_LOST, EVER, ResumeTest
+from resume_support import DATA_LOST, EVER, PROGRAM, ResumeTest
 from train_test import BAD_DATA, CANNOT_CREATE, MISSING
 
 import h5py
@@ -115,6 +115,10 @@ class WrongPlaces(ResumeTest):
         with h5py.File(self.run_file, "r") as run:
             self.assertEqual(run.attrs["status"], "complete")
             self.assertEqual(run.attrs["committed_iterations"], 30)
+            self.assertEqual(run.attrs["lost_checkpoints"], 2)
+        checked = subprocess.run([PROGRAM, "check", self.run_file], capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        self.assertIn("2 checkpoints could not be written", checked.stdout)
 
 
 if __name__ == "__main__":

@@ -284,6 +284,18 @@ class Refusals(ExportTest):
         self.assert_refused(self.export(self.folder / "other.h5", *out), BAD_DATA, "no run file")
         self.assertFalse((self.folder / "csv").exists())
 
+    def test_a_run_that_is_given_twice_stands_once_in_the_tables(self):
+        link = self.folder / "link.h5"
+        link.symlink_to(self.run_file)
+        result = self.export(self.run_file, self.run_file, link, "--csv", self.folder / "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr.count("is given twice"), 2, result.stderr)
+        alone = self.export(self.run_file, "--csv", self.folder / "alone")
+        self.assertEqual(alone.returncode, 0, alone.stderr)
+        for name in ("layers.csv", "iterations.csv", "experiment.csv"):
+            self.assertEqual((self.folder / "csv" / name).read_bytes(),
+                             (self.folder / "alone" / name).read_bytes())
+
     def test_command_lines_without_sense(self):
         self.assert_refused(self.export(), USAGE, "no file")
         self.assert_refused(self.export(self.run_file), USAGE, "neither --csv nor --trace")

@@ -100,13 +100,57 @@ class Repetitions(ExperimentTest):
     def test_an_index_that_is_there_is_kept(self):
         self.assertEqual(self.train(experiment__repetitions=2).returncode, 0)
         before = self.index.read_bytes()
-        for settings in ({"experiment__repetitions": 2}, {"experiment__repetitions": 3},
-                         {"experiment__repetitions": 2, "experiment__seed": 9}):
+        for settings, says in (
+                ({"experiment__repetitions": 2}, "all repetitions are complete"),
+                ({"experiment__repetitions": 2, "train__learning_rate": 0.5},
+                 "train.learning_rate (0.01 there, 0.5 here)"),
+                ({"experiment__repetitions": 2, "experiment__seed": 9},
+                 "experiment.seed (0 there, 9 here)")):
             result = self.train(**settings)
             self.assertEqual(result.returncode, CANNOT_CREATE)
             self.assertIn("--output.overwrite", result.stderr)
+            self.assertIn(says, result.stderr)
             self.assertEqual(self.index.read_bytes(), before)
         self.assertEqual(self.train(experiment__repetitions=2, output__overwrite="true").returncode, 0)
+
+    def test_more_of_them_are_trained_in_addition(self):
+        self.assertEqual(self.train(experiment__repetitions=2).returncode, 0)
+        kept = [self.index.parent / f"repetition-0{i}" / "lenet.h5" for i in (1, 2)]
+        before = [path.read_bytes() for path in kept]
+        result = self.train(experiment__repetitions=3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("2 of 3 repetitions are complete", result.stderr)
+        self.assertEqual([(row["seed"], row["status"]) for row in rows_of(self.index)],
+                         [("0", "complete"), ("1", "complete"), ("2", "complete")])
+        self.assertEqual([path.read_bytes() for path in kept], before)
+        self.losses(self.index.parent / "repetition-03" / "lenet.h5")
+        fewer = self.train(experiment__repetitions=2)
+        self.assertEqual(fewer.returncode, CANNOT_CREATE)
+        self.assertIn("experiment.repetitions (3 there, 2 here)", fewer.stderr)
+
+    def test_one_whose_run_file_is_gone_is_trained_again(self):
+        self.assertEqual(self.train(experiment__repetitions=2).returncode, 0)
+        gone = self.index.parent / "repetition-01" / "lenet.h5"
+        losses = self.losses(gone)
+        gone.unlink()
+        result = self.train(experiment__repetitions=2)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("repetition-01/lenet.h5' is not there", result.stderr)
+        np.testing.assert_array_equal(self.losses(gone), losses)
+        self.assertEqual([row["status"] for row in rows_of(self.index)], ["complete"] * 2)
+
+    def test_more_of_them_want_the_same_images(self):
+        images = self.folder / "images"
+        write_images(images, 2, count=8)
+        settings = {"data__source": "folder", "data__root": images, "train__topk": 2,
+                    "train__iterations": 4}
+        self.assertEqual(self.train(experiment__repetitions=2, **settings).returncode, 0)
+        (images / "train/class0/0.jpg").rename(images / "train/class1/x.jpg")
+        result = self.train(experiment__repetitions=3, **settings)
+        self.assertEqual(result.returncode, CANNOT_CREATE, result.stderr)
+        self.assertIn("are not those of the repetitions that are complete", result.stderr)
+        self.assertEqual([row["status"] for row in rows_of(self.index)],
+                         ["complete", "complete", "failed"])
 
     def test_the_same_command_goes_on_with_what_is_not_complete(self):
         blocked = self.index.parent / "repetition-02"

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "layerledger/base/error.hpp"
 #include "support/temporary_folder.hpp"
@@ -101,6 +102,46 @@ TEST(CheckpointFile, IsRefusedWhereItIsNotWhole) {
         std::filesystem::resize_file(path, part);
         EXPECT_EQ(code_of_reading(path), ExitCode::bad_data) << part;
     }
+}
+
+TEST(CheckpointFile, IsRefusedWhereAnyOfItsBytesIsAnother) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("c.h5");
+    write_checkpoint(path, sample());
+    std::ifstream whole(path, std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(whole), {}};
+    const auto refused = [&](const std::string& other) {
+        std::ofstream(path, std::ios::binary) << other;
+        try {
+            static_cast<void>(read_checkpoint(path));
+        } catch (const Error& error) {
+            const std::string said = error.what();
+            return error.code() == ExitCode::bad_data && said.starts_with("'" + path + "' is no") &&
+                   (said.ends_with(") copy it again or use another one") ||
+                    said.ends_with("beside its NAME.h5"));
+        }
+        return false;
+    };
+    for (std::size_t at = 4096; at < bytes.size(); at += 97) {
+        std::string other = bytes;
+        other[at] = static_cast<char>(other[at] ^ 1);
+        EXPECT_TRUE(refused(other)) << at;
+    }
+    // As a copy into a file that was made in its full length first.
+    for (const std::size_t left : {std::size_t{0}, std::size_t{30}, bytes.size() / 2}) {
+        EXPECT_TRUE(refused(bytes.substr(0, left) + std::string(bytes.size() - left, '\0')));
+    }
+    EXPECT_FALSE(refused(bytes));
+}
+
+TEST(CheckpointFolder, LosesNothingWhereLatestCannotBeWritten) {
+    const TemporaryFolder place;
+    const CheckpointFolder folder(place.path("c"), 1);
+    folder.save(sample(1));
+    std::filesystem::remove(place.path("c/latest"));
+    std::filesystem::create_directories(place.path("c/latest/in the way"));
+    EXPECT_THAT(folder.save(sample(2)), EndsWith("checkpoint-000000000002.h5"));
+    EXPECT_THAT(folder.files(), ElementsAre(EndsWith("checkpoint-000000000002.h5")));
 }
 
 TEST(CheckpointFile, KeepsTheOlderOneWhereItCannotBeWritten) {

@@ -294,7 +294,7 @@ TEST(Summarize, RefusesWhatIsNoRunFile) {
     expect_refusal(folder.path("nothing.h5"), ExitCode::input_missing, "there is no run file");
     std::ofstream(folder.path("text.h5")) << "text";
     expect_refusal(folder.path("text.h5"), ExitCode::bad_data, "not HDF5");
-    expect_refusal(folder.path(""), ExitCode::bad_data, "not HDF5");
+    expect_refusal(folder.path(""), ExitCode::bad_data, "it is a folder");
 }
 
 TEST(ToText, IsTheTableThatPeopleRead) {
@@ -333,6 +333,7 @@ TEST(ToText, IsTheTableThatPeopleRead) {
     run.skipped_images = 3;
     run.overhead = OverheadRecord{0.21, 0.1, 0.35, 20, 0.05};
     run.validation = ValidationRecord{1.8, 0.5712, 0.802, 50'000, 200, 105};
+    run.topk = 5;
     EXPECT_EQ(to_text(run), R"(demo: runs/demo.h5
   network             alexnet
   ranks               2 x batch 64 = 128 images an iteration
@@ -341,7 +342,7 @@ TEST(ToText, IsTheTableThatPeopleRead) {
   iteration           200.000 ms (median of the slowest rank); 250.000 ms in the mean, of which the shares are
   throughput          640.0 images/s
   loss                6.9078 -> 2.2500
-  validation          top-1 57.12 %, top-k 80.20 %, loss 1.8000 on 50000 images after iteration 105 (3 min 20 s)
+  validation          top-1 57.12 %, top-5 80.20 %, loss 1.8000 on 50000 images after iteration 105 (3 min 20 s)
   skipped             3 images could not be read and were replaced
 
   layer                  forward ms  backward ms    update ms      share %      GFLOP/s   memory MiB

@@ -8,10 +8,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <thread>
 
 #include "layerledger/base/error.hpp"
+#include "layerledger/base/text.hpp"
 #include "layerledger/record/run_reader.hpp"
 #include "record/disk.hpp"
 #include "record/facts.hpp"
@@ -22,8 +24,12 @@ namespace layerledger {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
 using testing::sample_block;
 using testing::sample_description;
 using testing::TemporaryFolder;
@@ -68,6 +74,64 @@ TEST(RunWriter, MakesTheFolderAndAFileThatChecks) {
     EXPECT_EQ(summarize(path).status, "running");
     EXPECT_THAT(to_text(summarize(path)), HasSubstr("ago: if its job is gone, it was cut off"));
     EXPECT_EQ(summarize(path).committed_iterations, 0);
+}
+
+TEST(RunWriter, SaysHowManyCheckpointsAreLost) {
+    const TemporaryFolder folder;
+    RunWriter writer(folder.path("run.h5"), sample_description(2), false);
+    writer.append(sample_block(sample_description(2), 0, 4));
+    writer.set_lost_checkpoints(2);
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+    EXPECT_THAT(check_run_file(writer.path()), IsEmpty());
+    EXPECT_THAT(to_text(summarize(writer.path())),
+                HasSubstr("2 checkpoints could not be written\n"));
+}
+
+std::string complaint_about(const std::string& path) {
+    try {
+        static_cast<void>(summarize(path));
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::bad_data);
+        return error.what();
+    }
+    return "";
+}
+
+TEST(RunFile, CutShortOrDamagedIsSaidInOneLine) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path("run.h5");
+    {
+        RunWriter writer(path, sample_description(2), false);
+        writer.append(sample_block(sample_description(2), 0, 64));
+        EXPECT_TRUE(writer.finish(RunStatus::complete));
+    }
+    std::ifstream whole(path, std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(whole), {}};
+    for (const std::size_t left : {std::size_t{500}, bytes.size() / 2, bytes.size() - 1}) {
+        std::ofstream(path, std::ios::binary) << bytes.substr(0, left);
+        EXPECT_EQ(complaint_about(path), text("'", path, "' is cut short (", left, " of its ",
+                                              bytes.size(), " bytes are there) copy it again"));
+    }
+    std::ofstream(path, std::ios::binary)
+        << bytes.substr(0, 100) + std::string(bytes.size() - 100, '\0');
+    const std::string complaint = complaint_about(path);
+    EXPECT_THAT(complaint, StartsWith(text("'", path, "' is damaged (")));
+    EXPECT_THAT(complaint, EndsWith(") copy it again from where it was written, or do without it"));
+    EXPECT_THAT(complaint, Not(HasSubstr("checked.hpp")));
+    std::ofstream(path, std::ios::trunc).close();
+    EXPECT_THAT(complaint_about(path), HasSubstr("(it is empty) give the NAME.h5"));
+}
+
+TEST(RunFile, ThatIsMissingIsLookedForNearby) {
+    const TemporaryFolder folder;
+    const RunWriter writer(folder.path("lenet.h5"), sample_description(2), false);
+    try {
+        static_cast<void>(summarize(folder.path("lennet.h5")));
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::input_missing);
+        EXPECT_THAT(error.what(), EndsWith(text("did you mean '", writer.path(), "'?")));
+    }
 }
 
 TEST(RunWriter, RefusesAFileThatExists) {
@@ -376,7 +440,9 @@ TEST_F(SmallDisk, KeepsWhatWasCommittedAndSaysWhatIsLost) {
     EXPECT_EQ(summary.status, "complete");
     EXPECT_EQ(summary.committed_iterations, committed);
     EXPECT_EQ(summary.dropped_iterations, 640 - committed);
-    EXPECT_THAT(check_run_file(writer.path()), IsEmpty());
+    EXPECT_THAT(check_run_file(writer.path()),
+                ElementsAre(HasSubstr(text("the records of ", 640 - committed, " iterations"))));
+    EXPECT_THAT(to_text(summary), HasSubstr(text(640 - committed, " more were lost")));
 }
 
 }  // namespace

@@ -43,19 +43,20 @@ struct LibraryCall {
 /// Every failure in layerledger. `what()` reads "problem (why) suggestion".
 class Error : public std::runtime_error {
 public:
-    Error(ExitCode code, const std::string& message,
-          Place place = Place::here());
+    Error(ExitCode code, const std::string& message, Place place = Place::here());
 
     /// A library refused a call; the text names library, status, call and place.
-    Error(ExitCode code, LibraryCall call, std::string_view reason,
-          Place place = Place::here());
+    Error(ExitCode code, LibraryCall call, std::string_view reason, Place place = Place::here());
 
     [[nodiscard]] ExitCode code() const noexcept { return code_; }
     [[nodiscard]] const Place& place() const noexcept { return place_; }
+    /// The message or, of a failed call, what the library said of it.
+    [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
 
 private:
     ExitCode code_;
     Place place_;
+    std::string reason_;
 };
 
 /// A wait for other ranks that came to its deadline, or was in vain since one of them is gone.

@@ -53,10 +53,13 @@ enum class Locking : unsigned char { locked, unlocked };
 class File {
 public:
     /// Makes an empty file, replacing what is there. Links keep the order in which they are made.
-    [[nodiscard]] static File create(const std::string& path);
+    /// The first `reserved` bytes (0, or a power of two from 512 on) are the caller's.
+    [[nodiscard]] static File create(const std::string& path, std::uint64_t reserved = 0);
     [[nodiscard]] static File open(const std::string& path, Access access, Locking locking);
     /// Whether the file has HDF5's signature; false too where it cannot be read.
     [[nodiscard]] static bool is_hdf5(const std::string& path);
+    /// How long the file says that it is: a copy that was cut off is shorter. 0 where it does not say.
+    [[nodiscard]] static std::uint64_t whole_bytes(const std::string& path);
 
     File(File&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
     File& operator=(File&&) = delete;

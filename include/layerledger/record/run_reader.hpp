@@ -78,11 +78,14 @@ struct RunSummary {
     std::int64_t skipped_images = 0;
     std::int64_t dropped_iterations = 0;
     std::int64_t missing_iterations = 0;  ///< that a later start found not to be there
+    std::int64_t lost_checkpoints = 0;    ///< that could not be written
     std::int64_t dropped_spans = 0;       ///< whose time is missing everywhere
     /// Since the file was last written, where its status is "running".
     std::optional<double> silent_seconds;
     std::optional<OverheadRecord> overhead;
     std::optional<ValidationRecord> validation;
+    std::int64_t topk =
+        0;  ///< among how many a label counts as found; 0 where the file does not say
     std::optional<TwinRecord> twin;
     std::optional<StagingRecord> staging;
     std::optional<CausalityRecord> causality;
@@ -105,6 +108,7 @@ struct RunIdentity {
     std::vector<Fact> settings;  ///< key and value
     std::int64_t committed_iterations = 0;
     std::int64_t last_validation = -1;  ///< training iterations before it; -1 where there is none
+    std::string images_digest;          ///< of the data set; empty where it has no images
 };
 
 /// Throws as `summarize` does.

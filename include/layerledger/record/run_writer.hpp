@@ -157,6 +157,8 @@ public:
     void set_peak_memory(std::vector<PeakMemory> ranks);
     /// Images that could not be read and were replaced, summed over ranks.
     void set_skipped_images(std::int64_t images);
+    /// Checkpoints of this start that could not be written.
+    void set_lost_checkpoints(std::int64_t checkpoints);
     /// Spans that the recorders had no room for, summed over ranks (see `Recorder::dropped`).
     void set_dropped_spans(std::int64_t spans);
 
