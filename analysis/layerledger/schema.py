@@ -100,6 +100,10 @@ GROWING: Final = _table("""
     allreduce_hidden        0  us    iteration rank
     memcpy_hidden           0  us    iteration rank
     launch_bound            4  us    iteration rank
+    h2d_start               4  us    iteration rank
+    h2d_end                 4  us    iteration rank
+    d2h_start               4  us    iteration rank
+    d2h_end                 4  us    iteration rank
     bucket_ready            0  us    iteration rank bucket
     bucket_start            0  us    iteration rank bucket
     bucket_transfer         0  us    iteration rank bucket

@@ -18,6 +18,10 @@ RecordLayout::RecordLayout(const Extents& of) : extents(of) {
     allreduce_hidden = take(1);
     memcpy_hidden = take(1);
     launch_bound = take(1);
+    h2d_start = take(1);
+    h2d_end = take(1);
+    d2h_start = take(1);
+    d2h_end = take(1);
     loss = take(1);
     top1 = take(1);
     topk = take(1);
@@ -40,6 +44,10 @@ void pack(const RecordLayout& layout, const Account& account, const IterationMet
     row[layout.allreduce_hidden] = account.allreduce_hidden;
     row[layout.memcpy_hidden] = account.memcpy_hidden;
     row[layout.launch_bound] = account.launch_bound;
+    row[layout.h2d_start] = account.h2d_start;
+    row[layout.h2d_end] = account.h2d_end;
+    row[layout.d2h_start] = account.d2h_start;
+    row[layout.d2h_end] = account.d2h_end;
     row[layout.loss] = metrics.loss;
     row[layout.top1] = metrics.top1;
     row[layout.topk] = metrics.topk;

@@ -17,8 +17,8 @@ namespace layerledger {
 namespace {
 
 /// The threads of each rank's process.
-enum Lane : int { iterations_lane, compute_lane, communication_lane };
-constexpr std::array lane_names{"iterations", "compute", "communication"};
+enum Lane : int { iterations_lane, compute_lane, communication_lane, copies_lane };
+constexpr std::array lane_names{"iterations", "compute", "communication", "copies"};
 
 constexpr std::int64_t usual_iterations = 3;
 
@@ -47,6 +47,7 @@ struct WindowData {
     std::vector<float> iteration_time, unaccounted, activity_time;
     std::vector<float> layer_start, layer_time, op_time;
     std::vector<float> bucket_ready, bucket_start, bucket_transfer, bucket_end;
+    std::vector<float> h2d_start, h2d_end, d2h_start, d2h_end;  ///< empty in older files
 };
 
 void read_description(const hdf5::File& file, WindowData& data) {
@@ -87,6 +88,12 @@ void read_times(const hdf5::File& file, const RowWindow& window, WindowData& dat
     read("activity_time", data.activity_time);
     read("layer_start", data.layer_start);
     read("layer_time", data.layer_time);
+    if (file.contains("h2d_start")) {
+        read("h2d_start", data.h2d_start);
+        read("h2d_end", data.h2d_end);
+        read("d2h_start", data.d2h_start);
+        read("d2h_end", data.d2h_end);
+    }
     if (data.ops > 0) {
         read("op_time", data.op_time);
     }
@@ -101,7 +108,9 @@ void read_times(const hdf5::File& file, const RowWindow& window, WindowData& dat
 std::uint64_t events_per_iteration(const WindowData& data) {
     constexpr std::uint64_t parts_of_a_bucket = 3;
     constexpr std::uint64_t counters = 2;
-    return data.ranks * (1 + data.layers * phases.size() + data.buckets * parts_of_a_bucket) +
+    constexpr std::uint64_t copies = 2;
+    return data.ranks *
+               (1 + copies + data.layers * phases.size() + data.buckets * parts_of_a_bucket) +
            counters;
 }
 
@@ -202,6 +211,20 @@ public:
         }
     }
 
+    /// On a stream of their own, or where the training thread makes them.
+    void add_copies(TraceLane& lane) const {
+        const auto add = [&](const char* name, const std::vector<float>& starts,
+                             const std::vector<float>& ends) {
+            if (!starts.empty() && !std::isnan(starts[at_])) {
+                lane.add(0, text(name, " ", data_.iteration[row_]), "memcpy",
+                         start_ns_ + nanoseconds(starts[at_]), start_ns_ + nanoseconds(ends[at_]),
+                         {});
+            }
+        };
+        add("h2d", data_.h2d_start, data_.h2d_end);
+        add("d2h", data_.d2h_start, data_.d2h_end);
+    }
+
     void add_buckets(TraceLane& lane) const {
         for (std::uint64_t bucket = 0; bucket < data_.buckets; ++bucket) {
             const std::uint64_t i = at_ * data_.buckets + bucket;
@@ -285,11 +308,13 @@ ExportedFile write_trace(const hdf5::File& file, const WindowData& data, const s
         TraceLane iterations(events, process, iterations_lane);
         TraceLane compute(events, process, compute_lane);
         TraceLane communication(events, process, communication_lane);
+        TraceLane copies(events, process, copies_lane);
         for (std::uint64_t row = 0; row < data.rows; ++row) {
             const IterationTrace trace(data, row, rank, origin_ns);
             trace.add_iteration(iterations);
             trace.add_layers(compute);
             trace.add_buckets(communication);
+            trace.add_copies(copies);
             out.write(events.str());
             events.clear();
         }

@@ -53,6 +53,27 @@ bool has_caught_up(const Span& span) {
     return span.end - span.enqueued_ns < soon_ns;
 }
 
+/// From the first of some spans to the last.
+class Reach {
+public:
+    void add(std::int64_t start_ns, std::int64_t end_ns) {
+        start_ns_ = is_empty_ ? start_ns : std::min(start_ns_, start_ns);
+        end_ns_ = is_empty_ ? end_ns : std::max(end_ns_, end_ns);
+        is_empty_ = false;
+    }
+    /// In microseconds from `origin_ns`; nothing where there was no span.
+    void put(std::int64_t origin_ns, float& start, float& end) const {
+        if (!is_empty_) {
+            start = microseconds(start_ns_ - origin_ns);
+            end = microseconds(end_ns_ - origin_ns);
+        }
+    }
+
+private:
+    std::int64_t start_ns_ = 0, end_ns_ = 0;
+    bool is_empty_ = true;
+};
+
 /// Adds one span to a quantity that is absent until its first span.
 void add(float& quantity, std::int64_t ns) {
     quantity = std::isnan(quantity) ? microseconds(ns) : quantity + microseconds(ns);
@@ -94,6 +115,8 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
     account.iteration_time = microseconds(wall_ns);
     std::vector<Interval> joins;
     std::vector<Interval> exposed_copies;
+    Reach to_device;
+    Reach from_device;
     std::int64_t operations_starved_ns = 0;  // of the layer that comes next
     Totals totals;
     for (const Span& span : iteration.compute) {
@@ -129,6 +152,12 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
                 if (item == index(Activity::memcpy_h2d)) {
                     exposed_copies.push_back({span.start, span.end});
                 }
+                // Where copies have a stream of their own, the compute stream only waits for them.
+                if (item == index(Activity::memcpy_h2d) && iteration.copies.empty()) {
+                    to_device.add(span.start, span.end);
+                } else if (item == index(Activity::memcpy_d2h)) {
+                    from_device.add(span.start, span.end);
+                }
                 break;
             case SpanKind::join: joins.push_back({span.start, span.end}); break;
         }
@@ -155,6 +184,11 @@ Account close_account(const IterationSpans& iteration, const Extents& extents) {
     account.allreduce_hidden =
         microseconds(total_length(communication.transfer) + total_length(communication.wait) -
                      transfer_ns - wait_ns);
+    for (const CopySpan& copy : iteration.copies) {
+        to_device.add(copy.start, copy.end);
+    }
+    to_device.put(account.start_ns, account.h2d_start, account.h2d_end);
+    from_device.put(account.start_ns, account.d2h_start, account.d2h_end);
     if (!iteration.copies.empty()) {
         account.memcpy_hidden =
             microseconds(hidden_copies_ns(iteration.copies, std::move(exposed_copies)));

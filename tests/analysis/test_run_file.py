@@ -20,6 +20,8 @@ PROGRAM = os.environ["RECORD_SAMPLE"]
 RANKS, ITERATIONS, BLOCK = 3, 10, 4
 LAYERS = ["conv1", "pool1", "output"]
 PHASES = ["forward", "backward", "update"]
+# The sample has none of these.
+ABSENT = ["memcpy_hidden", "launch_bound", "h2d_start", "h2d_end", "d2h_start", "d2h_end"]
 ACTIVITIES = ["memcpy_h2d", "memcpy_d2h", "allreduce_wait", "allreduce_transfer", "input_wait",
               "idle_launch", "idle_sync", "idle_other", "measurement"]
 
@@ -78,8 +80,7 @@ def expected_arrays(iterations=ITERATIONS, ranks=RANKS, first=0):
     epoch = i // 4
     arrays |= {
         "iteration_time": iteration_time,
-        "memcpy_hidden": np.full((iterations, ranks), np.nan),
-        "launch_bound": np.full((iterations, ranks), np.nan),
+        **{name: np.full((iterations, ranks), np.nan) for name in ABSENT},
         "iteration_start": (i - 0)[:, None] * 1_000_000 + 10 * r,
         "iteration": i, "epoch": epoch, "learning_rate": 0.5 / 2.0**epoch,
         "warmup": i < 2, "profiled": profiled(i),
@@ -93,7 +94,7 @@ DIMS = {
     "op_time": "iteration rank op phase", "activity_time": "iteration rank activity",
     "iteration_time": "iteration rank", "iteration_start": "iteration rank",
     "unaccounted": "iteration rank", "allreduce_hidden": "iteration rank",
-    "memcpy_hidden": "iteration rank", "launch_bound": "iteration rank", "bucket_ready": "iteration rank bucket",
+    **dict.fromkeys(ABSENT, "iteration rank"), "bucket_ready": "iteration rank bucket",
     "bucket_start": "iteration rank bucket", "bucket_transfer": "iteration rank bucket",
     "bucket_end": "iteration rank bucket", "loss": "iteration", "top1": "iteration",
     "topk": "iteration", "learning_rate": "iteration", "epoch": "iteration",
@@ -127,8 +128,7 @@ UNITS = {"iteration_start": "ns", "clock_offset": "ns", "clock_bound": "ns",
              name: "us" for name in DIMS
              if name.endswith("_time") or (name.startswith("bucket_") and name not in (
                  "bucket_bytes", "bucket_layers"))
-             or name in ("layer_start", "unaccounted", "allreduce_hidden", "memcpy_hidden",
-                         "launch_bound")}
+             or name in ("layer_start", "unaccounted", "allreduce_hidden", *ABSENT)}
 SCALES = ["iteration", "rank", "layer", "phase", "activity", "bucket", "op"]
 
 
@@ -211,7 +211,7 @@ def test_attributes(sample):
             "run_id": "6c1f3f2e-58f5-4a4c-9d0e-4f2f1d1b7a10",
             "date_created": "2026-11-24T03:00:00Z", "status": "complete", "level": "op",
             "committed_iterations": 10, "warmup_iterations": 2, "per_rank_batch": 4,
-            "dropped_iterations": 0, "missing_iterations": 0, "dropped_spans": 0,
+            "dropped_iterations": 0, "missing_iterations": 0, "lost_checkpoints": 0, "dropped_spans": 0,
             "skipped_images": 3, "history": "2026-11-24T03:00:00Z begun"}
         assert file["iteration_start"].attrs["epoch_ns"] == 1_000_000_000
         assert file["warmup"].attrs["flag_meanings"] == "no yes"

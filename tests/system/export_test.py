@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -160,8 +161,9 @@ class Tables(ExportTest):
         self.assertTrue(np.isnan(overhead['a, "quoted" run']))
         self.assertEqual(list(experiment.file), [str(self.run_file), str(self.checked)])
         # Two of one name go by their files.
-        _, iterations, _ = self.tables(self.checked, self.checked)
-        self.assertEqual(set(iterations.run), {str(self.checked)})
+        copy = shutil.copy(self.checked, self.folder / "copy.h5")
+        _, iterations, _ = self.tables(self.checked, copy)
+        self.assertEqual(set(iterations.run), {str(self.checked), str(copy)})
 
     def test_spreadsheets_find_the_same_columns_in_each_row(self):
         self.tables(self.run_file, self.checked)
@@ -249,12 +251,26 @@ class Trace(ExportTest):
         for event in trace["traceEvents"]:
             if event["ph"] == "X":
                 lanes.setdefault((event["pid"], event["tid"]), []).append(event)
-        self.assertEqual(set(lanes), {(rank, lane) for rank in range(RANKS) for lane in range(3)})
+        self.assertEqual(set(lanes), {(rank, lane) for rank in range(RANKS) for lane in range(4)})
         for events in lanes.values():
             self.assert_nests(events)
         names = {(e["pid"], e["tid"]): e["args"]["name"] for e in trace["traceEvents"]
                  if e["name"] == "thread_name"}
         self.assertEqual(names[1, 1], "compute")
+        self.assertEqual(names[1, 3], "copies")
+        with h5py.File(self.run_file) as run:
+            origin = run["iteration_start"][:].min()
+            for name in ("h2d", "d2h"):
+                found = [event for event in lanes[1, 3] if event["name"].startswith(name)]
+                profiled = ~np.isnan(run[f"{name}_start"][:, 1])
+                self.assertEqual(len(found), profiled.sum())
+                begun = (run["iteration_start"][:, 1] - origin) / 1e3 + run[f"{name}_start"][:, 1]
+                np.testing.assert_allclose([event["ts"] for event in found], begun[profiled],
+                                           atol=1)
+                lasted = run[f"{name}_end"][:, 1] - run[f"{name}_start"][:, 1]
+                np.testing.assert_allclose([event["dur"] for event in found], lasted[profiled],
+                                           atol=1)
+            self.assertGreater(len(found), 0)
         self.assertEqual(set(names), set(lanes))
         losses = [e["args"]["loss"] for e in trace["traceEvents"] if e["ph"] == "C" and e["name"] == "loss"]
         with h5py.File(self.run_file) as run:

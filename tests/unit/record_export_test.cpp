@@ -150,8 +150,8 @@ TEST(ExportTrace, RefusesAWindowOutsideTheRun) {
         EXPECT_EQ(code_of([&] { export_trace(run, path, window); }), ExitCode::configuration);
     }
     EXPECT_FALSE(std::filesystem::exists(path));
-    // 9 metadata a rank; 1 + 8 + 3 * 2 events a rank and profiled iteration, 2 counters.
-    const std::uint64_t metadata = 2 * 9;
+    // 11 metadata a rank; 1 + 8 + 3 * 2 events a rank and profiled iteration, 2 counters.
+    const std::uint64_t metadata = 2 * 11;
     EXPECT_EQ(export_trace(run, path, TraceWindow{1, 2}).entries, metadata + 2 * (2 * 15 + 2));
     EXPECT_EQ(export_trace(run, path, TraceWindow{3, 3}).entries, metadata + 2 + 2);
     // Without a window three from the first after warm-up: 2 and 3.

@@ -7,8 +7,8 @@ namespace layerledger {
 namespace {
 
 TEST(RecordLayout, CountsEveryQuantityOnce) {
-    // 7 scalars, 9 activities, 2 layers x 3 phases twice, 4 ops x 3 phases, 5 buckets x 4 times.
-    EXPECT_EQ(RecordLayout({2, 4, 5}).size, 8U + 9U + 12U + 12U + 20U);
+    // 12 scalars, 9 activities, 2 layers x 3 phases twice, 4 ops x 3 phases, 5 buckets x 4 times.
+    EXPECT_EQ(RecordLayout({2, 4, 5}).size, 12U + 9U + 12U + 12U + 20U);
 }
 
 TEST(RecordLayout, KeepsQuantitiesApart) {
@@ -30,6 +30,7 @@ TEST(Pack, PutsEachNumberIntoItsColumn) {
     EXPECT_EQ(row[layout.allreduce_hidden], 3.0F);
     EXPECT_THAT(row[layout.memcpy_hidden], ::testing::IsNan());
     EXPECT_THAT(row[layout.launch_bound], ::testing::IsNan());
+    EXPECT_THAT(row[layout.d2h_end], ::testing::IsNan());
     EXPECT_EQ(row[layout.loss], 1.5F);
     EXPECT_EQ(row[layout.activity_time + 2], 6.0F);
     EXPECT_EQ(row[layout.layer_time + 2 * 3 + 1], 311.0F);                // output, backward

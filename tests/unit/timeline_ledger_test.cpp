@@ -85,6 +85,25 @@ TEST(Ledger, BucketTimesCountFromTheIterationsStart) {
     EXPECT_FLOAT_EQ(account.bucket_end[0], 82.0F);
 }
 
+TEST(Ledger, CopiesHaveAPlaceOnTheirStreamOrWhereTheyWereMade) {
+    OneBucket iteration;
+    const auto copy_to = activity(Activity::memcpy_h2d, 1'099'000, 1'099'500);
+    iteration.spans.push_back(copy_to);
+    iteration.spans.push_back(activity(Activity::memcpy_d2h, 1'099'500, 1'100'000));
+    const Account account = iteration.account();
+    EXPECT_FLOAT_EQ(account.h2d_start, 99.0F);
+    EXPECT_FLOAT_EQ(account.h2d_end, 99.5F);
+    EXPECT_FLOAT_EQ(account.d2h_start, 99.5F);
+    EXPECT_FLOAT_EQ(account.d2h_end, 100.0F);
+    const std::vector<CopySpan> copies{{990'000, 1'002'000}};  // begun in the iteration before
+    const std::vector<Span> waiting{copy_to};
+    const Account beside =
+        close_account({1'000'000, 1'100'000, Level::layer, waiting, {}, copies}, {2, 0, 0});
+    EXPECT_FLOAT_EQ(beside.h2d_start, -10.0F);
+    EXPECT_FLOAT_EQ(beside.h2d_end, 2.0F);
+    EXPECT_TRUE(std::isnan(beside.d2h_start));
+}
+
 TEST(Ledger, WhatWasNotMeasuredIsAbsent) {
     OneBucket iteration;
     iteration.spans.erase(iteration.spans.begin() + 1);

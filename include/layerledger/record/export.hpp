@@ -57,8 +57,8 @@ inline constexpr std::uint64_t most_trace_events = 2'000'000;
 
 /// Writes a window of a run as gzipped JSON in the trace event format, which Perfetto and
 /// chrome://tracing read: a process for each rank, in it a lane for its iterations, its compute
-/// stream and its communication stream, on rank 0's clock. Without a window the first three
-/// measured iterations, or as many as fit.
+/// stream, its communication stream and its copies, on rank 0's clock. Without a window the first
+/// three measured iterations, or as many as fit.
 ///
 /// Throws Error: input_missing and bad_data as `summarize` does; configuration where the window is not in
 /// the run, or holds more events than a trace may have; cannot_create and data_lost as above.

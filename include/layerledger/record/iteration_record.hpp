@@ -17,6 +17,7 @@ struct RecordLayout {
     Extents extents;
     std::size_t iteration_time = 0, unaccounted, allreduce_hidden, memcpy_hidden,
         launch_bound;
+    std::size_t h2d_start, h2d_end, d2h_start, d2h_end;
     std::size_t loss, top1, topk;         ///< this rank's means over its batch
     std::size_t activity_time;            ///< activity_count floats
     std::size_t layer_time, layer_start;  ///< layers * 3

@@ -42,6 +42,9 @@ struct Account {
     float allreduce_hidden = absent;  ///< all-reduce under some layer's work; a shadow, never added
     float memcpy_hidden = absent;     ///< copies of the input beside memcpy_h2d; a shadow too
     float launch_bound = absent;      ///< layers that the device had to wait in; a shadow too
+    /// From the first copy to the device in the iteration to the last, and from it; the copy of the
+    /// input may have begun before the iteration.
+    float h2d_start = absent, h2d_end = absent, d2h_start = absent, d2h_end = absent;
     std::array<float, activity_count> activity_time{};
     std::vector<float> layer_time, layer_start;
     std::vector<float> op_time;
