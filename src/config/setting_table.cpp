@@ -212,7 +212,7 @@ std::vector<Setting> make_table() {
     sync.add("timeout_seconds", &S::timeout_seconds, positive_below(most_seconds),
              "longest wait for another rank, and longest stay at one place of training");
     sync.add("rendezvous_seconds", &S::rendezvous_seconds, positive_below(most_seconds),
-             "until all ranks have met when the job begins: MPI's start and NCCL's");
+             "until all ranks have met when the job begins: MPI's start and a first word between them");
 
     using P = ProfileSettings;
     Section profile(table, "profile", &Experiment::profile);
