@@ -6,7 +6,10 @@
 namespace layerledger::cuda {
 namespace {
 
-constexpr int first_major = 9;  // that launches a kernel before the one ahead of it has ended
+// The first that launch a kernel before the one ahead of it has ended. Code made for older ones does
+// not wait for that one.
+constexpr int first_major = 9;
+constexpr int first_code = 90;
 constexpr double coarsest_ns = 1000;
 
 }  // namespace
@@ -16,7 +19,9 @@ Stamps::Stamps(const Stream& compute, bool wanted) : compute_(compute) {
     int major = 0;
     LL_CUDA(cudaGetDevice(&device));
     LL_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    if (!wanted || major < first_major) {
+    cudaFuncAttributes code{};
+    LL_CUDA(cudaFuncGetAttributes(&code, kernels::stamp_function()));
+    if (!wanted || major < first_major || code.binaryVersion < first_code) {
         return;
     }
     constexpr int steps = 200;
