@@ -1,7 +1,6 @@
 #include "checkpointing.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iomanip>
 #include <map>
 #include <sstream>
@@ -30,25 +29,6 @@ bool is_same(const Checkpoint& checkpoint, const std::vector<Fact>& identity,
     return std::ranges::all_of(names, [&](const char* name) {
         return checkpoint.identity_of(name) == value_of(identity, name);
     });
-}
-
-/// Settings that are compared apart, or say how a run goes and not what it trains.
-bool may_differ_silently(const std::string& key) {
-    constexpr std::array sections{"experiment.", "output.", "profile.", "device."};
-    constexpr std::array keys{"data.root",
-                              "data.workers",
-                              "data.remote",
-                              "train.resume",
-                              "train.resume_mismatch",
-                              "train.checkpoint_every",
-                              "train.checkpoint_keep",
-                              "train.digest_every",
-                              "train.validate",
-                              "train.validate_every",
-                              "sync.timeout_seconds",
-                              "sync.rendezvous_seconds"};
-    return std::ranges::any_of(sections, [&](const char* s) { return key.starts_with(s); }) ||
-           std::ranges::find(keys, key) != keys.end();
 }
 
 std::vector<std::vector<float>> tensors_for(Checkpoint& checkpoint, const Network& network,
@@ -116,7 +96,7 @@ std::string changed_settings(const Checkpoint& checkpoint, const Experiment& exp
     } catch (const Error&) {
         return "";  // of a version with other settings
     }
-    return setting_differences(there, experiment, may_differ_silently);
+    return setting_differences(there, experiment, Trainings::resumed);
 }
 
 void put_state(Checkpoint& checkpoint, TrainerState state, const Network& network,

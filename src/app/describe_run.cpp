@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "layerledger/base/fnv1a.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/network/costs.hpp"
@@ -199,15 +200,13 @@ void describe_images(RunDescription& run, const ImageIndex& images, const std::s
 }
 
 std::uint64_t table_digest(const Network& network, const RunDescription& description) {
-    std::uint64_t digest = network.digest();
-    const auto mix = [&digest](std::uint64_t value) {
-        digest = (digest ^ value) * 0x100000001B3ULL;  // FNV-1a's prime
-    };
-    mix(static_cast<std::uint64_t>(description.level));
+    Fnv1a digest;
+    digest.add(network.digest());
+    digest.add(static_cast<std::uint64_t>(description.level));
     for (const BucketDescription& bucket : description.buckets) {
-        mix(static_cast<std::uint64_t>(bucket.bytes));
+        digest.add(static_cast<std::uint64_t>(bucket.bytes));
     }
-    return digest;
+    return digest.value();
 }
 
 }  // namespace layerledger

@@ -1,7 +1,6 @@
 #include "repetitions.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -28,16 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view start_anew = "use --output.overwrite true or another experiment.name";
-
-/// Where results go and data comes from, and how long to wait: nothing that a run's losses or times
-/// depend on.
-bool may_differ(const std::string& key) {
-    constexpr std::array keys{"data.remote",          "data.remote_timeout_seconds",
-                              "data.ssh_options",     "train.checkpoint_keep",
-                              "train.resume",         "train.resume_mismatch",
-                              "sync.timeout_seconds", "sync.rendezvous_seconds"};
-    return key.starts_with("output.") || std::ranges::find(keys, key) != keys.end();
-}
 
 /// Nothing where there is no run file, or one of a training that is not over.
 std::optional<RunIdentity> complete_run(const std::string& path) {
@@ -178,7 +167,7 @@ void Repetitions::require_same_experiment() {
         if (!run) {
             continue;  // it will be trained as it is now
         }
-        std::string differences = setting_differences(run->settings, one, may_differ);
+        std::string differences = setting_differences(run->settings, one, Trainings::repeated);
         if (run->ranks != world_.size()) {
             differences += text(differences.empty() ? "" : ", ", "ranks (", run->ranks, " there, ",
                                 world_.size(), " here)");

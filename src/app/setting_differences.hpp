@@ -9,9 +9,16 @@
 
 namespace layerledger {
 
+/// What the two trainings are to each other.
+enum class Trainings : unsigned char {
+    resumed,  ///< one goes on with the other: it may be timed and stored in another way
+    repeated  ///< one repeats the other, whose times it is compared with
+};
+
 /// "train.learning_rate (0.1 there, 0.01 here)": of the settings that both have, those that differ
-/// and may not.
+/// and do more than say where results go, where data comes from or how long to wait. For one that
+/// is resumed, its checkpoint says the rest.
 [[nodiscard]] std::string setting_differences(std::span<const Fact> there, const Experiment& here,
-                                              bool (*may_differ)(const std::string& key));
+                                              Trainings trainings);
 
 }  // namespace layerledger

@@ -3,22 +3,21 @@
 #include <bit>
 #include <chrono>
 #include <exception>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <list>
 #include <memory>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <thread>
 
 #include "beginning.hpp"
 #include "checkpointing.hpp"
 #include "clock_readings.hpp"
 #include "describe_run.hpp"
+#include "displays.hpp"
 #include "experiment_runner.hpp"
 #include "fault.hpp"
+#include "image_lists.hpp"
+#include "last_words.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
@@ -28,7 +27,6 @@
 #include "network_report.hpp"
 #include "output_lock.hpp"
 #include "process_memory.hpp"
-#include "progress.hpp"
 #include "run_paths.hpp"
 #include "run_recorder.hpp"
 #include "run_setup.hpp"
@@ -40,31 +38,6 @@
 
 namespace layerledger {
 namespace {
-
-/// Beside the run file and not in it: they may have millions of lines, and any tool reads them.
-void write_lists(const ImageIndex& images, const LabelDescription& labels,
-                 const std::string& path) {
-    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-    if (!labels.train_list.empty()) {
-        write_image_list(images.train, (folder / labels.train_list).string());
-    }
-    if (!labels.val_list.empty()) {
-        write_image_list(images.val, (folder / labels.val_list).string());
-    }
-}
-
-/// Of a run that left no file because nothing was committed.
-void remove_companions(const LabelDescription& labels, const CheckpointFolder& checkpoints,
-                       const std::string& path) {
-    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-    std::error_code failure;  // what stays does no harm
-    for (const std::string& list : {labels.train_list, labels.val_list}) {
-        if (!list.empty()) {
-            std::filesystem::remove(folder / list, failure);
-        }
-    }
-    std::filesystem::remove(checkpoints.path(), failure);  // unless something is in it
-}
 
 OverheadRecord overhead_record(const Overhead& overhead) {
     return {overhead.percent, overhead.low, overhead.high, overhead.pairs,
@@ -154,120 +127,11 @@ bool write_end(RunWriter& writer, const Outcome& outcome, const Trainer& trainer
     return writer.finish(outcome.is_stopped ? RunStatus::interrupted : RunStatus::complete);
 }
 
-/// Leaves a run file that says "failed", or nothing where no iteration is in it.
-void end_failed(RunWriter* writer, const TrainingJob& job, const LabelDescription& labels,
-                const std::string& path) {
-    if (writer != nullptr) {
-        (void)writer->finish(RunStatus::failed);  // the failure at hand matters more than lost data
-    } else {
-        mark_failed(path);
-    }
-    if (std::error_code failure; !std::filesystem::exists(path, failure)) {
-        remove_companions(labels, checkpoint_folder(job.experiment, path), path);
-    }
-}
-
-/// The same in a hurry, from any thread.
-class LastWords {
-public:
-    LastWords(const TrainingJob& job, LabelDescription labels, RunWriter* writer, std::string path,
-              std::string lock)
-        : job_(job),
-          labels_(std::move(labels)),
-          writer_(writer),
-          path_(std::move(path)),
-          lock_(std::move(lock)) {}
-
-    /// True where a run file is left.
-    [[nodiscard]] bool write(std::chrono::nanoseconds patience) const {
-        if (writer_ != nullptr) {
-            writer_->fail_within(patience);
-            std::error_code failure;
-            std::filesystem::remove(lock_, failure);  // the process ends without its destructors
-        } else {
-            mark_failed(path_);
-        }
-        std::error_code failure;
-        const bool is_left = std::filesystem::exists(path_, failure);
-        if (!is_left) {
-            remove_companions(labels_, checkpoint_folder(job_.experiment, path_), path_);
-        }
-        return is_left;
-    }
-
-private:
-    const TrainingJob& job_;
-    LabelDescription labels_;
-    RunWriter* writer_;
-    std::string path_;
-    std::string lock_;
-};
-
-/// What is done in training's place where it cannot: the run file is marked, the reason said.
-Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Roll& roll,
-                        const LastWords& last_words) {
-    using namespace std::chrono_literals;
-    const Whereabouts& whereabouts = trainer.whereabouts();
-    const auto may_take_its_time = [](Doing doing) {
-        return doing == Doing::starting || doing == Doing::pause;
-    };
-    Watchdog::Orders orders;
-    orders.deadline = nanoseconds_of(roll.timeout_seconds);
-    orders.pulse = [&whereabouts, may_take_its_time] {
-        return may_take_its_time(whereabouts.place().doing) ? std::nullopt
-                                                            : std::optional(whereabouts.pulse());
-    };
-    orders.when_stuck = [&whereabouts, &job, roll, last_words](std::chrono::nanoseconds for_time) {
-        const Error error = stuck(for_time, whereabouts.place(), *job.network, roll);
-        static_cast<void>(last_words.write(2s));
-        give_up(roll.world, error.code(), error.what());
-    };
-    // Launchers give a second before they kill. The lowest rank that is left speaks; it may not be
-    // rank 0, whose end then is why all are told to end.
-    orders.when_told_to_end = [&whereabouts, &job, roll, last_words](int signal) {
-        constexpr int speakers = 4;
-        const int rank = roll.world.rank();
-        if (rank >= speakers) {
-            return;
-        }
-        std::this_thread::sleep_for(rank * 100ms);
-        const bool is_kept = last_words.write(400ms);
-        if (roll.world.take_last_word()) {
-            log::error(
-                text("rank ", rank, " on ", roll.nodes[static_cast<std::size_t>(rank)], ": ",
-                     told_to_end(signal, whereabouts.place(), *job.network, is_kept).what()));
-        }
-    };
-    return orders;
-}
-
 /// Until the watchdog, which has taken the word, ends the process.
 [[noreturn]] void wait_for_the_end() {
     for (;;) {
         std::this_thread::sleep_for(std::chrono::seconds(1));
     }
-}
-
-/// What people see of a run while it goes on: on the terminal, and dated in its log.
-struct Displays {
-    std::ofstream log;
-    std::list<Progress> progress;
-};
-
-void open_displays(Displays& displays, const TrainingJob& job) {
-    const OutputSettings& output = job.experiment.output;
-    ProgressOptions options = progress_options(output.progress, output.progress_seconds);
-    options.iterations = job.options.iterations;
-    options.iterations_per_epoch = job.options.iterations_per_epoch;
-    ProgressOptions of_log = options;
-    of_log.style = ProgressStyle::log;
-    of_log.interval_seconds = output.progress_seconds;
-
-    const std::string path = log_path(job.experiment);
-    log::add_file(path);
-    displays.log.open(path, std::ios::app);
-    displays.progress.emplace_back(std::cout, std::move(options));
-    displays.progress.emplace_back(displays.log, std::move(of_log));
 }
 
 /// Repetitions on other images would measure something else.
@@ -358,8 +222,8 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
         checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
     const Roll roll{world, nodes, job.experiment.sync.timeout_seconds};
-    Watchdog watchdog(
-        orders(*trainer, job, roll, {job, description.labels, writer.get(), path, lock}));
+    const LastWords last_words(job, description.labels, writer.get(), path, lock);
+    Watchdog watchdog(orders(*trainer, job, roll, last_words));
     Outcome outcome;
     try {
         outcome = run(*trainer, recorder, breaks, *job.backend, world);
@@ -370,7 +234,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
         }
         watchdog.word_is_out();
         if (writer) {
-            end_failed(writer.get(), job, description.labels, path);
+            last_words.write();
         }
         throw with_place(error, trainer->whereabouts().place(), *job.network, world);
     } catch (const std::exception& failure) {
@@ -379,7 +243,7 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
         }
         const Error error = explained(failure, trainer->whereabouts().place(), *job.network, roll);
         // Rank 0 may know nothing of it.
-        end_failed(writer.get(), job, description.labels, path);
+        last_words.write();
         watchdog.word_is_out();
         // The job is about to end, and a bucket may still be on its way, in the trainer's memory.
         static_cast<void>(trainer.release());

@@ -12,6 +12,7 @@
 #include "class_choice.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
+#include "layerledger/base/fnv1a.hpp"
 #include "layerledger/base/text.hpp"
 
 namespace layerledger {
@@ -43,26 +44,24 @@ private:
     std::string_view rest_;
 };
 
-class Fnv1a {
+/// With an end to each text, so that two of them are not one of the same letters.
+class TextDigest {
 public:
-    void add(std::string_view bytes) {
-        for (const char byte : bytes) {
-            add(static_cast<unsigned char>(byte));
-        }
-        add(0);  // where one ends and the next begins
+    void add(std::string_view text) {
+        digest_.add(text);
+        digest_.add(static_cast<unsigned char>(0));
     }
     [[nodiscard]] std::string text() const {
         constexpr std::string_view digits = "0123456789abcdef";
         std::string shown;
         for (int shift = 60; shift >= 0; shift -= 4) {
-            shown += digits[(state_ >> static_cast<unsigned>(shift)) & 0xFU];
+            shown += digits[(digest_.value() >> static_cast<unsigned>(shift)) & 0xFU];
         }
         return shown;
     }
 
 private:
-    void add(unsigned char byte) { state_ = (state_ ^ byte) * 0x100000001B3U; }
-    std::uint64_t state_ = 0xCBF29CE484222325U;
+    Fnv1a digest_;
 };
 
 }  // namespace
@@ -109,7 +108,7 @@ ImageIndex ImageIndex::deserialize(const std::string& text) {
 }
 
 std::string ImageIndex::digest() const {
-    Fnv1a digest;
+    TextDigest digest;
     for (const std::string& name : classes) {
         digest.add(name);
     }

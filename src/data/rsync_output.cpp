@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "layerledger/base/counter_random.hpp"
+#include "layerledger/base/fnv1a.hpp"
 #include "layerledger/base/text.hpp"
 
 namespace layerledger {
@@ -29,11 +30,9 @@ std::int64_t number(std::string_view word) {
 }
 
 std::uint64_t hash(std::string_view text) {
-    std::uint64_t value = 0xCBF29CE484222325U;  // FNV-1a, 64 bits
-    for (const char c : text) {
-        value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
-    }
-    return mixed_bits(value);
+    Fnv1a digest;
+    digest.add(text);
+    return mixed_bits(digest.value());
 }
 
 bool contains(std::string_view line, std::string_view part) {

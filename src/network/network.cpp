@@ -5,6 +5,8 @@
 #include <functional>
 #include <numeric>
 
+#include "layerledger/base/fnv1a.hpp"
+
 namespace layerledger {
 namespace {
 
@@ -12,21 +14,13 @@ constexpr std::array<std::string_view, std::variant_size_v<Attributes>> kind_nam
     "input",    "convolution",  "fully_connected", "batch_norm", "lrn",    "relu",
     "max_pool", "average_pool", "dropout",         "add",        "concat", "softmax_loss"};
 
-// FNV-1a over the bytes of what is fed, least significant first on every machine.
 class Digest {
 public:
-    void feed(std::int64_t value) {
-        const auto bits = static_cast<std::uint64_t>(value);
-        for (unsigned shift = 0; shift < 64; shift += 8) {
-            feed_byte(static_cast<unsigned char>(bits >> shift));
-        }
-    }
+    void feed(std::int64_t value) { digest_.add(static_cast<std::uint64_t>(value)); }
     void feed(float value) { feed(std::int64_t{std::bit_cast<std::int32_t>(value)}); }
     void feed(std::string_view words) {
         feed(static_cast<std::int64_t>(words.size()));
-        for (const char letter : words) {
-            feed_byte(static_cast<unsigned char>(letter));
-        }
+        digest_.add(words);
     }
     void feed(const Shape& shape) {
         feed(shape.channels);
@@ -71,15 +65,10 @@ public:
     void feed(const Concat&) {}
     void feed(const SoftmaxLoss& a) { feed(a.weight); }
 
-    [[nodiscard]] std::uint64_t value() const noexcept { return state_; }
+    [[nodiscard]] std::uint64_t value() const noexcept { return digest_.value(); }
 
 private:
-    void feed_byte(unsigned char byte) {
-        state_ ^= byte;
-        state_ *= 0x100000001b3U;
-    }
-
-    std::uint64_t state_ = 0xcbf29ce484222325U;
+    Fnv1a digest_;
 };
 
 }  // namespace
