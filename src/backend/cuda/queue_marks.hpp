@@ -218,9 +218,15 @@ std::size_t QueueMarks<Events>::record(const Stream& stream) noexcept {
 
 template <class Events>
 Mark QueueMarks<Events>::replay(Captured& captured) noexcept {
+    if (captured.numbers.empty()) {
+        return next_;  // nothing of an earlier launch is overwritten
+    }
     const bool stamps = events_.stamps();
+    // A ring that is full must not be found so among these marks: what they stand for is enqueued
+    // only once all of them are noted.
+    const auto most = static_cast<Mark>(noted_.size() - captured.numbers.size());
     const auto needed = [&] {
-        return resolved_ <= captured.last ||
+        return resolved_ <= captured.last || next_ - resolved_ > most ||
                (!stamps && std::find(captured.numbers.begin(), captured.numbers.end(), passed_) !=
                                captured.numbers.end());
     };
