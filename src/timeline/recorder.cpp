@@ -56,7 +56,10 @@ Recorder::Scope Recorder::begin_iteration(std::int64_t iteration, Level level) {
 
 BucketSpan& Recorder::bucket(BucketId bucket) noexcept {
     LL_EXPECT(open_ != nullptr);
-    return open_->buckets[bucket.index()];
+    BucketSpan& span = open_->buckets[bucket.index()];
+    span = BucketSpan{};
+    span.is_wanted = open_->level >= Level::iteration;
+    return span;
 }
 
 CopySpan* Recorder::copy() noexcept {
@@ -240,11 +243,13 @@ ClosedIteration Recorder::close(Slot& slot) {
         resolve(copy.end);
     }
     const bool communicated = slot.level >= Level::iteration && !slot.buckets.empty();
-    for (BucketSpan& bucket : slot.buckets) {
-        resolve(bucket.ready);
-        resolve(bucket.start);
-        resolve(bucket.transfer);
-        resolve(bucket.end);
+    if (communicated) {
+        for (BucketSpan& bucket : slot.buckets) {
+            resolve(bucket.ready);
+            resolve(bucket.start);
+            resolve(bucket.transfer);
+            resolve(bucket.end);
+        }
     }
     spans.level = slot.level;
     spans.compute = slot.spans;

@@ -109,6 +109,25 @@ TEST_P(GpuCollective, AVoteReachesEveryRankWithTheIterationThatItWasCastIn) {
     }
 }
 
+TEST_P(GpuCollective, NotesNothingWhereNobodyAsks) {
+    const auto collective = make();
+    const auto buffer = backend_->allocate(bucket_floats);
+    backend_->marks().reserve(16);
+    const std::vector<float> ones(bucket_floats, 1);
+    buffer->upload(0, ones);
+    BucketSpan span;
+    span.is_wanted = false;
+    const Mark before = backend_->marks().mark();
+    collective->start(BucketId{0}, buffer->span(), span);
+    collective->join();
+    EXPECT_EQ(backend_->marks().mark(), before + 1);
+    EXPECT_EQ(span.end, 0);
+    std::vector<float> values(bucket_floats);
+    buffer->download(0, values);
+    EXPECT_EQ(values.front(), static_cast<float>(world_.size()));
+    EXPECT_EQ(values.back(), static_cast<float>(world_.size()));
+}
+
 TEST_P(GpuCollective, WaitingForTheSlowestIsToldFromTransfer) {
     if (world_.size() == 1) {
         GTEST_SKIP() << "one rank waits for nobody";
@@ -158,6 +177,14 @@ TEST_P(GpuCollective, ARankThatDoesNotComeEndsTheWaitOfTheOthersWithItsName) {
         }
         ASSERT_TRUE(message.has_value());
         EXPECT_THAT(*message, HasSubstr("bucket 7"));
+        if (GetParam().kind == cuda::CollectiveKind::nccl) {  // it does not come back to life
+            EXPECT_THROW(
+                {
+                    collective->start(BucketId{9}, buffer->span(), span);
+                    collective->join();
+                },
+                DeadlineError);
+        }
     } else {
         std::this_thread::sleep_for(5s);
     }

@@ -118,6 +118,28 @@ TEST(Recorder, ALaunchBeginsWhereItsLayerEndsAtEveryLevel) {
     }
 }
 
+// An unprofiled iteration pays for none, also where its slot served a profiled one before.
+TEST(Recorder, TimesOfBucketsAreWantedWhereIterationsAreProfiled) {
+    ManualClock clock;
+    Recorder recorder(clock, {1, 0, 1}, 16);
+    int i = 0;
+    for (const Level level : {Level::iteration, Level::off, Level::layer, Level::off, Level::off}) {
+        (void)recorder.begin_iteration(i++, level);
+        BucketSpan& span = recorder.bucket(BucketId{0});
+        EXPECT_EQ(span.is_wanted, level != Level::off);
+        EXPECT_EQ(span.start, 0);
+        if (span.is_wanted) {
+            span.ready = span.start = span.transfer = clock.mark();
+            clock.advance(2'000);
+            span.end = clock.mark();
+        }
+        recorder.end_iteration();
+        const auto closed = recorder.take_closed();
+        ASSERT_TRUE(closed.has_value());
+        EXPECT_EQ(std::isnan(closed->account.bucket_end[0]), level == Level::off);
+    }
+}
+
 // Where layers are not marked, what lies between two launches is not launching.
 TEST(Recorder, LaunchesAloneMakeNoPass) {
     ManualClock clock;

@@ -47,6 +47,8 @@ struct BucketSpan {
     Mark start = 0;     ///< this rank enters the collective
     Mark transfer = 0;  ///< the last rank has entered: from here on it is transfer
     Mark end = 0;       ///< the sum is here
+    /// False where nobody asks when: no mark is made then, and nothing done for one.
+    bool is_wanted = true;
 };
 
 /// Where marks come from: a backend's clock and streams.

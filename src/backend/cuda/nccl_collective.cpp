@@ -21,8 +21,10 @@ namespace {
 
 constexpr std::chrono::milliseconds watch_every{100};
 constexpr std::chrono::nanoseconds longest_look = 2 * watch_every;
-/// How long the training thread may take to see that the sums have ended in failure.
-constexpr std::chrono::seconds grace{10};
+/// How long the training thread may take to see that the sums have ended in failure: longer than
+/// the program needs to ask for lost ranks and to close its files where it fails for another
+/// reason.
+constexpr std::chrono::seconds grace{40};
 
 struct Bucket {
     BucketId id;
@@ -52,8 +54,8 @@ struct Sending {
 /// Sums on a stream of its own, which the device prefers. A sum has no deadline in NCCL, so that a
 /// second thread watches, and ends them all where one does not come.
 ///
-/// Each sum follows one of a single number, behind which all ranks are there: what a rank waits for
-/// the slowest is told apart from the transfer.
+/// Where somebody asks when a sum was made, it follows one of a single number, behind which all
+/// ranks are there: what a rank waits for the slowest is told apart from the transfer.
 class NcclCollective final : public Collective {
 public:
     NcclCollective(Gpu& gpu, const RankMap& rank, const Communicator& world,
@@ -130,17 +132,39 @@ private:
         ready_.record(gpu_.compute());
         ready_.hold(stream_);
         const std::lock_guard lock(mutex_);
-        for (const Bucket& bucket : held_) {
-            throw_failure();
-            const std::string what = named(bucket.id, bytes_of(bucket), iteration_);
-            bucket.span->start = gpu_.marks().mark_on(stream_);
-            nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), what);
-            bucket.span->transfer = gpu_.marks().mark_on(stream_);
-            nccl_.all_reduce_sum(bucket.values, stream_.get(), what);
-            bucket.span->end = gpu_.marks().mark_on(stream_);
-            watch_sum(bucket.id, bytes_of(bucket));
+        try {
+            if (failure_) {
+                failure_->raise();
+            }
+            for (const Bucket& bucket : held_) {
+                enqueue(bucket);
+            }
+        } catch (const Error& error) {
+            // From here on it is the caller's, who says it and ends the job.
+            noticed_ = true;
+            changed_.notify_all();
+            held_.clear();
+            if (!failure_) {
+                failure_ = {error.what(), dynamic_cast<const DeadlineError*>(&error) != nullptr};
+            }
+            throw;
         }
         held_.clear();
+    }
+
+    void enqueue(const Bucket& bucket) {
+        const std::string what = named(bucket.id, bytes_of(bucket), iteration_);
+        BucketSpan& span = *bucket.span;
+        if (span.is_wanted) {
+            span.start = gpu_.marks().mark_on(stream_);
+            nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), what);
+            span.transfer = gpu_.marks().mark_on(stream_);
+        }
+        nccl_.all_reduce_sum(bucket.values, stream_.get(), what);
+        if (span.is_wanted) {
+            span.end = gpu_.marks().mark_on(stream_);
+        }
+        watch_sum(bucket.id, bytes_of(bucket));
     }
 
     static std::size_t bytes_of(const Bucket& bucket) { return bucket.values.size * sizeof(float); }
@@ -173,17 +197,10 @@ private:
         }
     }
 
-    void throw_failure() {
-        if (failure_) {
-            noticed_ = true;
-            failure_->raise();
-        }
-    }
-
     void watch() {
         gpu_.use();
         std::unique_lock lock(mutex_);
-        while (!changed_.wait_for(lock, watch_every, [this] { return stopping_; })) {
+        while (!changed_.wait_for(lock, watch_every, [this] { return stopping_ || noticed_; })) {
             reap();
             const ReportedFault fault = nccl_.fault();
             const bool late = !outstanding_.empty() && front_waited_.look() > options_.deadline;

@@ -131,7 +131,7 @@ void NcclCommunicator::settle(ncclResult_t status, const char* expression,
 ReportedFault NcclCommunicator::fault() const {
     ncclResult_t status = ncclSuccess;
     if (comm_ == nullptr) {
-        return {"it was aborted", false};
+        return {};  // whoever aborted it knows why
     }
     const ncclResult_t asked = ncclCommGetAsyncError(comm_, &status);
     status = asked == ncclSuccess ? status : asked;

@@ -83,17 +83,23 @@ private:
     void sum(const Bucket& bucket) {
         Stage& stage = stage_of(bucket);
         stage.copied.synchronize();
-        bucket.span->start = gpu_.marks().mark_on(stream_);
+        if (bucket.span->is_wanted) {
+            bucket.span->start = gpu_.marks().mark_on(stream_);
+        }
         world_.barrier(
             options_.deadline,
             text("the all-reduce of gradient bucket ", bucket.id.value, " (",
                  bytes_text(static_cast<double>(bucket.values.size * sizeof(float))), ")"));
-        bucket.span->transfer = gpu_.marks().mark_on(stream_);
+        if (bucket.span->is_wanted) {
+            bucket.span->transfer = gpu_.marks().mark_on(stream_);
+        }
         world_.all_reduce_sum({stage.memory.as<float>(), bucket.values.size});
         LL_CUDA(cudaMemcpyAsync(bucket.values.data, stage.memory.as<float>(),
                                 bucket.values.size * sizeof(float), cudaMemcpyHostToDevice,
                                 stream_.get()));
-        bucket.span->end = gpu_.marks().mark_on(stream_);
+        if (bucket.span->is_wanted) {
+            bucket.span->end = gpu_.marks().mark_on(stream_);
+        }
     }
 
     Gpu& gpu_;
