@@ -179,8 +179,9 @@ void require_readable(const std::string& run_file, const std::string& checkpoint
     try {
         static_cast<void>(identify_run(run_file));
     } catch (const Error& error) {
-        throw Error(error.code(), text(error.what(), "; or move it away: training goes on from '",
-                                       checkpoint, "' in a new file"));
+        throw Error(ExitCode::cannot_create, text("the output file is in the way: ", error.what(),
+                                                  "; or move it away, and training goes on from '",
+                                                  checkpoint, "' in a new one"));
     }
 }
 

@@ -112,7 +112,9 @@ class CarryingOver(ResumeTest):
 
     def test_what_is_no_run_file_is_left_alone(self):
         self.run_file.write_bytes(b"precious")
-        self.complaint(self.train(**self.other), CANNOT_CREATE)
+        complaint = self.complaint(self.train(**self.other), CANNOT_CREATE)
+        self.assertIn("the output file is in the way", complaint)
+        self.assertIn("move it away, and training goes on", complaint)
         self.assertEqual(self.run_file.read_bytes(), b"precious")
         self.assertTrue(self.checkpoint(10).exists())
 
