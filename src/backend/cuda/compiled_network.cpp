@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "convolution_trial.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
 
@@ -304,7 +305,7 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
         return readers.size() == 1 && only_reads_its_gradient(op) &&
                std::holds_alternative<Add>(network.op(readers.front()).attributes);
     };
-    double trial = 0;  // rank 0 times engines on copies of a convolution's input and output
+    double trial = 0;  // rank 0 times engines on copies of a convolution's tensors
     for (const Op& op : network.ops()) {
         const double elements = elements_of(op.id);
         const bool gradient = !options.inference_only &&
@@ -312,8 +313,13 @@ std::size_t estimate_bytes(const Network& network, const CompileOptions& options
         bytes += element * elements * (gradient && !is_handed_on(op) ? 2 : 1);
         if (std::holds_alternative<MaxPool>(op.attributes)) {
             bytes += elements;  // where the maximum was
-        } else if (std::holds_alternative<Convolution>(op.attributes)) {
-            trial = std::max(trial, element * (elements + elements_of(op.inputs[0])));
+        } else if (const auto* convolution = std::get_if<Convolution>(&op.attributes)) {
+            const double weights =
+                static_cast<double>(padded(op.output.channels, type)) *
+                static_cast<double>(padded(network.op(op.inputs[0]).output.channels, type)) *
+                static_cast<double>(convolution->window.kernel * convolution->window.kernel);
+            const double tensors = element * (elements + elements_of(op.inputs[0]) + weights);
+            trial = std::max(trial, tensors + largest_workspace(tensors));
         }
     }
     if (type == kernels::Type::bf16) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
@@ -9,11 +11,9 @@
 namespace layerledger::cuda {
 namespace {
 
-constexpr std::size_t most_workspace_bytes = std::size_t{2} << 30U;
-
 // Written between runs: it keeps the device busy while the next one is enqueued, and leaves nothing
 // of the last one in its cache.
-constexpr std::size_t filler_bytes = std::size_t{256} << 20U;
+constexpr std::size_t filler_bytes = std::size_t{128} << 20U;
 
 class Trial {
 public:
@@ -22,17 +22,17 @@ public:
           x_(bytes(problem, problem.x.elements())),
           w_(bytes(problem, problem.weights())),
           y_(bytes(problem, problem.y.elements())) {
-        std::size_t free = 0;
-        std::size_t total = 0;
-        LL_CUDA(cudaMemGetInfo(&free, &total));
-        workspace_ = DeviceMemory(std::min(most_workspace_bytes, free / 2));
         for (const DeviceMemory* memory : {&x_, &w_, &y_}) {
             fill(*memory, memory->bytes());
         }
     }
 
-    [[nodiscard]] bool has_room_for(const ConvolutionPlan& plan) const noexcept {
-        return plan.workspace_bytes() <= workspace_.bytes();
+    [[nodiscard]] bool allows(const ConvolutionPlan& plan) const noexcept {
+        return static_cast<double>(plan.workspace_bytes()) <=
+               largest_workspace(static_cast<double>(x_.bytes() + w_.bytes() + y_.bytes()));
+    }
+    void provide(std::size_t workspace_bytes) {
+        workspace_ = DeviceMemory(std::max(workspace_bytes, filler_bytes));
     }
 
     /// The shortest of a few runs; of fewer where `best_ms` is out of reach.
@@ -42,7 +42,7 @@ public:
         float shortest = std::numeric_limits<float>::max();
         constexpr int runs = 3;
         for (int i = 0; i < runs && (i == 0 || shortest < 2 * best_ms); ++i) {
-            fill(workspace_, std::min(workspace_.bytes(), filler_bytes));
+            fill(workspace_, filler_bytes);
             begun_.record(gpu_.compute());
             execute(plan);
             ended_.record(gpu_.compute());
@@ -76,6 +76,11 @@ private:
     Event ended_{true};
 };
 
+struct Candidate {
+    std::string engine;
+    ConvolutionPlan plan;
+};
+
 }  // namespace
 
 std::string fastest_engine(const Gpu& gpu, const ConvolutionProblem& problem) {
@@ -83,26 +88,35 @@ std::string fastest_engine(const Gpu& gpu, const ConvolutionProblem& problem) {
     std::string best;
     std::string refusal = "none was proposed";
     float best_ms = std::numeric_limits<float>::max();
-    const auto try_out = [&](const std::string& engine) {
-        ConvolutionPlan plan(gpu.cudnn_device(), problem, engine);
-        if (!trial.has_room_for(plan)) {
-            refusal =
-                text(engine, " wants ", bytes_text(static_cast<double>(plan.workspace_bytes())));
-        } else if (const float ms = trial.run(plan, best_ms); ms < best_ms) {
-            best_ms = ms;
-            best = engine;
-        }
-    };
     // What cuDNN falls back on can do nearly everything, and takes long for it.
     for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
         if (!best.empty()) {
             break;
         }
+        std::vector<Candidate> candidates;
+        std::size_t workspace_bytes = 0;
         for (const std::string& engine : proposed_engines(gpu.cudnn_device(), problem, mode)) {
             try {
-                try_out(engine);
+                ConvolutionPlan plan(gpu.cudnn_device(), problem, engine);
+                LL_VALIDATE(trial.allows(plan), ExitCode::unavailable,
+                            text("it wants a workspace of ",
+                                 bytes_text(static_cast<double>(plan.workspace_bytes()))));
+                workspace_bytes = std::max(workspace_bytes, plan.workspace_bytes());
+                candidates.push_back({engine, std::move(plan)});
             } catch (const Error& error) {
                 refusal = text(engine, ": ", error.what());
+            }
+        }
+        trial.provide(workspace_bytes);
+        for (Candidate& candidate : candidates) {
+            try {
+                const float ms = trial.run(candidate.plan, best_ms);
+                if (ms < best_ms) {
+                    best_ms = ms;
+                    best = candidate.engine;
+                }
+            } catch (const Error& error) {
+                refusal = text(candidate.engine, ": ", error.what());
             }
         }
     }
