@@ -38,6 +38,16 @@ TEST_P(PoolingConformance, MatchesTheReference) {
     }
 }
 
+TEST_P(PoolingConformance, ALargeWindowConformsOrIsRefused) {
+    expect_conforms(*backend_, pooled(15, {.kernel = 15, .stride = 15}, true), {.batch = 2});
+    Network network = pooled(32, {.kernel = 16, .stride = 16}, true);
+    if (backend_->info().backend == "cuda") {
+        EXPECT_THROW(Harness(*backend_, std::move(network), {.batch = 2}), Error);
+    } else {
+        expect_conforms(*backend_, std::move(network), {.batch = 2});
+    }
+}
+
 TEST_P(PoolingConformance, PoolsTheWholeImage) {
     NetworkBuilder net("global", {3, 7, 7}, 4);
     net.layer("conv1");

@@ -20,6 +20,10 @@ public:
           x_(plan.tensor(op.inputs[0])),
           y_(plan.tensor(op.id)) {
         if (maximum) {
+            LL_VALIDATE(window.kernel <= kernels::largest_max_window, ExitCode::unavailable,
+                        text(op.name, " takes the maximum of ", window.kernel, "x", window.kernel,
+                             " elements (GPUs take that of ", kernels::largest_max_window, "x",
+                             kernels::largest_max_window, " at most) use device.backend=cpu"));
             workspace_bytes_ = static_cast<std::size_t>(y_.extent.elements());
             places_ = static_cast<std::uint8_t*>(plan.allocate(workspace_bytes_));
         }

@@ -81,7 +81,8 @@ struct Window {
     std::int32_t stride = 1;
     std::int32_t padding = 0;
 };
-/// `places` gets one byte an output element: where in the window the maximum was.
+inline constexpr std::int32_t largest_max_window = 15;
+/// `places` gets one byte an output element: where in the window the maximum was; 255 says nowhere.
 void max_pool_forward(Type, const void* x, Extent from, void* y, Extent to, std::uint8_t* places,
                       Window, cudaStream_t);
 void max_pool_backward(Type, const void* dy, Extent to, const std::uint8_t* places, void* dx,
