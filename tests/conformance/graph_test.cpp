@@ -1,4 +1,6 @@
 // Operations that join or fork: rectifier, residual add, concatenation, several readers.
+#include <cmath>
+
 #include "conformance/harness.hpp"
 
 namespace layerledger::conformance {
@@ -22,6 +24,25 @@ TEST_P(GraphConformance, ReluStandsAlone) {
     net.layer("conv1");
     const OpId x = net.relu(conv(net, net.input(), 20, "conv"));
     expect_conforms(*backend_, closed(net, x), {.batch = 2});
+}
+
+TEST_P(GraphConformance, WhatIsNoNumberStaysSoThroughRectifiers) {
+    if (backend_->info().backend == "cpu") {
+        GTEST_SKIP() << "oneDNN's rectifiers make zero of what is no number";
+    }
+    NetworkBuilder net("rectified", {3, 6, 6}, 4);
+    net.layer("conv1");
+    OpId x = net.convolution(net.input(), {16, {.kernel = 3}, 1, true, true});
+    x = net.relu(x);
+    net.layer("output");
+    x = net.fully_connected(x, {.outputs = 8, .relu = true}, "rectified");
+    net.softmax_loss(net.fully_connected(x, {.outputs = 4}));
+    Harness harness(*backend_, std::move(net).build(), {.batch = 2});
+    harness.batch().images[0] = std::nanf("");
+    harness.forward(Mode::training);
+    const std::vector<float> losses = harness.ops().output(harness.network().ops().back().id);
+    EXPECT_TRUE(std::isnan(losses[0]));
+    EXPECT_TRUE(std::isfinite(losses[1]));
 }
 
 TEST_P(GraphConformance, ReluSharesItsInputWithAnotherReader) {

@@ -141,7 +141,7 @@ __global__ void normalize_kernel(const void* x, const void* residual, void* y, b
         if (residual != nullptr) {
             result += other.get(i);
         }
-        value.set(i, relu ? fmaxf(result, 0.0F) : result);
+        value.set(i, relu ? rectified(result) : result);
     }
     store<T>(y, index, value);
 }
@@ -153,7 +153,7 @@ __device__ Vector<T> masked(const void* dy, const void* y, std::int64_t index) {
         const Vector<T> output = load<T>(y, index);
 #pragma unroll
         for (int i = 0; i < Vector<T>::size; ++i) {
-            gradient.set(i, output.get(i) > 0.0F ? gradient.get(i) : 0.0F);
+            gradient.set(i, rectified_gradient(gradient.get(i), output.get(i)));
         }
     }
     return gradient;

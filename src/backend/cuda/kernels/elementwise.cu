@@ -20,7 +20,7 @@ __global__ void add_bias_kernel(void* y, const float* bias, bool relu, std::int6
 #pragma unroll
     for (int i = 0; i < size; ++i) {
         const float x = value.get(i) + offset[i];
-        value.set(i, relu ? fmaxf(x, 0.0F) : x);
+        value.set(i, relu ? rectified(x) : x);
     }
     store<T>(y, index, value);
 }
@@ -46,7 +46,7 @@ __global__ void bias_gradient_kernel(void* dy, const void* y, float* partial, bo
                 const Vector<T> output = load<T>(y, index);
 #pragma unroll
                 for (int i = 0; i < size; ++i) {
-                    value.set(i, output.get(i) > 0.0F ? value.get(i) : 0.0F);
+                    value.set(i, rectified_gradient(value.get(i), output.get(i)));
                 }
                 store<T>(dy, index, value);
             }
@@ -98,7 +98,7 @@ __global__ void relu_kernel(const void* x, void* y, std::int64_t vectors) {
         Vector<T> value = load<T>(x, index);
 #pragma unroll
         for (int i = 0; i < Vector<T>::size; ++i) {
-            value.set(i, fmaxf(value.get(i), 0.0F));
+            value.set(i, rectified(value.get(i)));
         }
         store<T>(y, index, value);
     }
@@ -114,7 +114,7 @@ __global__ void masked_copy_kernel(const void* dy, const void* y, void* dx, bool
             const Vector<T> output = load<T>(y, index);
 #pragma unroll
             for (int i = 0; i < Vector<T>::size; ++i) {
-                value.set(i, output.get(i) > 0.0F ? value.get(i) : 0.0F);
+                value.set(i, rectified_gradient(value.get(i), output.get(i)));
             }
         }
         store<T>(dx, index, value, accumulate);
@@ -130,7 +130,7 @@ __global__ void add_kernel(const void* a, const void* b, void* y, bool relu, std
 #pragma unroll
         for (int i = 0; i < Vector<T>::size; ++i) {
             const float sum = value.get(i) + other.get(i);
-            value.set(i, relu ? fmaxf(sum, 0.0F) : sum);
+            value.set(i, relu ? rectified(sum) : sum);
         }
         store<T>(y, index, value);
     }

@@ -24,6 +24,15 @@ struct alignas(16) Vector<Bf16> {
     __device__ void set(int i, float x) { v[i] = __float2bfloat16(x); }
 };
 
+/// What is no number stays so: a network that diverges shows it.
+__device__ inline float rectified(float x) {
+    return x < 0.0F ? 0.0F : x;
+}
+/// What of a gradient a rectifier lets through whose output was `y`.
+__device__ inline float rectified_gradient(float gradient, float y) {
+    return y <= 0.0F ? 0.0F : gradient;
+}
+
 template <class T>
 __device__ Vector<T> load(const void* data, std::int64_t index) {
     return reinterpret_cast<const Vector<T>*>(data)[index];
