@@ -105,7 +105,7 @@ class Repetitions(ExperimentTest):
                 ({"experiment__repetitions": 2, "train__learning_rate": 0.5},
                  "train.learning_rate (0.01 there, 0.5 here)"),
                 ({"experiment__repetitions": 2, "experiment__seed": 9},
-                 "experiment.seed (0 there, 9 here)")):
+                 "experiment.seed (1 there, 9 here)")):
             result = self.train(**settings)
             self.assertEqual(result.returncode, CANNOT_CREATE)
             self.assertIn("--output.overwrite", result.stderr)
@@ -121,7 +121,7 @@ class Repetitions(ExperimentTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("2 of 3 repetitions are complete", result.stderr)
         self.assertEqual([(row["seed"], row["status"]) for row in rows_of(self.index)],
-                         [("0", "complete"), ("1", "complete"), ("2", "complete")])
+                         [("1", "complete"), ("2", "complete"), ("3", "complete")])
         self.assertEqual([path.read_bytes() for path in kept], before)
         self.losses(self.index.parent / "repetition-03" / "lenet.h5")
         fewer = self.train(experiment__repetitions=2)
