@@ -28,7 +28,9 @@ DIMS = {
     "layer_time": "iteration rank layer phase", "layer_start": "iteration rank layer phase",
     "op_time": "iteration rank op phase", "activity_time": "iteration rank activity",
     "unaccounted": "iteration rank", "allreduce_hidden": "iteration rank",
-    "memcpy_hidden": "iteration rank", "launch_bound": "iteration rank", "bucket_ready": "iteration rank bucket",
+    "memcpy_hidden": "iteration rank", "launch_bound": "iteration rank",
+    "h2d_start": "iteration rank", "h2d_end": "iteration rank", "d2h_start": "iteration rank",
+    "d2h_end": "iteration rank", "bucket_ready": "iteration rank bucket",
     "bucket_start": "iteration rank bucket", "bucket_transfer": "iteration rank bucket",
     "bucket_end": "iteration rank bucket", "hostname": "rank", "local_rank": "rank",
     "device_name": "rank", "device_uuid": "rank", "threads": "rank", "clock_offset": "rank",
@@ -43,7 +45,8 @@ DIMS = {
 }
 UNITS = {name: "us" for name in DIMS
          if name.endswith("_time") or name in ("layer_start", "unaccounted", "allreduce_hidden",
-                                               "memcpy_hidden", "launch_bound",
+                                               "memcpy_hidden", "launch_bound", "h2d_start",
+                                               "h2d_end", "d2h_start", "d2h_end",
                                                "bucket_ready", "bucket_start",
                                                "bucket_transfer", "bucket_end")}
 UNITS |= {name: "byte" for name in DIMS if name.endswith(("_bytes", "_memory"))}
@@ -174,7 +177,9 @@ class Synthetic:
             "bucket_transfer": transfer, "bucket_end": end,
             "allreduce_hidden": np.full((n, ranks), float(self.hidden_us * (self.buckets - 1))),
             "memcpy_hidden": np.full((n, ranks), np.nan),
-            "launch_bound": np.full((n, ranks), np.nan),
+        } | {
+            name: np.full((n, ranks), np.nan)
+            for name in ("launch_bound", "h2d_start", "h2d_end", "d2h_start", "d2h_end")
         }
         if self.level == "op":
             arrays["op_time"] = np.repeat(layer_time, 2, axis=2) / 2

@@ -15,7 +15,7 @@ import pytest
 from test_run_file import write_sample
 
 HERE = pathlib.Path(__file__).parent
-NEWEST = HERE / "fixtures" / "run-1.2.0.h5"
+NEWEST = HERE / "fixtures" / "run-1.4.0.h5"
 TEXT = (HERE.parents[1] / "analysis" / "FORMAT.md").read_text(encoding="utf-8")
 
 
@@ -104,8 +104,7 @@ def test_every_numeric_fact_is_defined(fresh):
 
 # Facts that runs on CPUs of one node do not have.
 ELSEWHERE = {"network/shared_gpu", "provenance/cuda", "provenance/cuda_driver", "provenance/cublas",
-             "provenance/cudnn", "provenance/nccl", "provenance/marks",
-             "provenance/networks"}
+             "provenance/cudnn", "provenance/nccl", "provenance/networks"}
 
 
 def test_facts_on_request_are_defined():
