@@ -31,9 +31,8 @@ struct BackendOptions {
     int sharers = 1;             ///< ranks that compute on this GPU
     bool deterministic = false;  ///< only algorithms that repeat their results bit for bit
     bool stamps = true;          ///< marks may be stamps of the device's clock
-    /// Whose rank 0 chooses the algorithms, for all to use the same: `compile` is collective then.
-    /// Outlives the backend. Null:
-    /// this rank is alone.
+    /// Whose rank 0 chooses the algorithms: `compile` is collective then. A rank that cannot use a
+    /// choice of rank 0's looks for its own. Outlives the backend. Null: this rank is alone.
     const Communicator* world = nullptr;
 };
 

@@ -24,11 +24,6 @@ BatchUpload::BatchUpload(Gpu& gpu, Recorder& recorder, std::int64_t images, std:
     }
 }
 
-std::size_t BatchUpload::device_bytes(std::int64_t images, std::int64_t elements) {
-    return 2 * static_cast<std::size_t>(images) *
-           (static_cast<std::size_t>(elements) * sizeof(float) + sizeof(std::int32_t));
-}
-
 void BatchUpload::load(const HostBatch& batch, void* images, std::int32_t* labels) {
     Slot& slot = slot_of(batch);
     const cudaStream_t compute = gpu_.compute().get();

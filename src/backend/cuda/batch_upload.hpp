@@ -22,8 +22,6 @@ public:
     /// Waits only where the device is two batches behind.
     void load(const HostBatch& batch, void* images, std::int32_t* labels);
 
-    [[nodiscard]] static std::size_t device_bytes(std::int64_t images, std::int64_t elements);
-
 private:
     struct Slot {
         Slot(std::size_t image_bytes, std::size_t label_bytes);

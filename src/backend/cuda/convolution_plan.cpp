@@ -134,7 +134,7 @@ std::string to_text(const CudnnDescriptor& configuration) {
                 knobs.empty() ? "" : ")");
 }
 
-/// What `text_of` makes of an engine, back again.
+/// What `to_text` makes of an engine, back again.
 struct EngineNumbers {
     std::int64_t engine = -1;
     std::vector<std::pair<cudnnBackendKnobType_t, std::int64_t>> knobs;

@@ -32,7 +32,6 @@ public:
     void use() const { LL_CUDA(cudaSetDevice(number_)); }
 
     [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
-    [[nodiscard]] int number() const noexcept { return number_; }
     [[nodiscard]] bool is_deterministic() const noexcept { return options_.deterministic; }
     [[nodiscard]] const Communicator* world() const noexcept { return options_.world; }
     [[nodiscard]] DeviceMemoryUse memory_use() const;
