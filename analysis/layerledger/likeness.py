@@ -27,7 +27,7 @@ FREE_SECTIONS: Final = ("config.output.",)
 
 FREE_PROVENANCE: Final = frozenset({
     "user", "launchdate", "executablepath", "cmdline", "clustername", "jobsize", "hostlist",
-    "environment", "kernel", "git_dirty",
+    "networks", "environment", "kernel", "git_dirty",
 })  # fmt: skip
 """Facts that say when and where a run was, not what it did."""
 

@@ -300,6 +300,8 @@ class Synthetic:
             "profile.every": str(self.every), **self.config}
         hosts = self.descriptions()["hostname"]
         provenance = PROVENANCE | {"jobsize": str(self.ranks), "hostlist": " ".join(hosts),
+                                   "networks": "\n".join(f"{host}: MPI over 10.0.0.{i + 1} (eth0)"
+                                                         for i, host in enumerate(dict.fromkeys(hosts))),
                                    **self.provenance}
         for name, facts in {"provenance": provenance, "config": config,
                             "network": NETWORK | dict(self.network),
