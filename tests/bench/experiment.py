@@ -183,6 +183,8 @@ def main():
     words = sys.argv[1:]
     settings = words[words.index("--") + 1:] if "--" in words else []
     options = arguments.parse_args(words[:len(words) - len(settings) - 1] if settings else words)
+    if options.repetitions < 2:
+        arguments.error("--repetitions has to be 2 or more: one alone has no index to look at")
 
     with tempfile.TemporaryDirectory(prefix="layerledger-bench-", dir=options.scratch) as scratch:
         images = pathlib.Path(scratch) / "images"
