@@ -13,6 +13,10 @@
 #include <system_error>
 #include <utility>
 
+#include "layerledger/base/error.hpp"
+#include "layerledger/base/output_file.hpp"
+#include "layerledger/base/text.hpp"
+
 namespace layerledger {
 namespace {
 
@@ -140,27 +144,23 @@ void FolderListing::save() const {
         return;
     }
     // Of this process alone: two runs on one data set may get here at once.
-    const fs::path part = root_ / (std::string(file_name) + "." + std::to_string(::getpid()));
-    std::ofstream out(part, std::ios::binary);
-    out << header << '\n';
-    for (const auto& [name, folder] : kept_) {
-        if (folder.state == State{}) {
-            continue;
+    try {
+        OutputFile out((root_ / file_name).native(), std::to_string(::getpid()));
+        out.write(text(header, '\n'));
+        for (const auto& [name, folder] : kept_) {
+            if (folder.state == State{}) {
+                continue;
+            }
+            out.write(text(name, '\t', folder.state.changed_ns, '\t', folder.state.inode, '\t',
+                           folder.names.size(), '\n'));
+            for (const std::string& image : folder.names) {
+                out.write(text(image, '\n'));
+            }
         }
-        out << name << '\t' << folder.state.changed_ns << '\t' << folder.state.inode << '\t'
-            << folder.names.size() << '\n';
-        for (const std::string& image : folder.names) {
-            out << image << '\n';
-        }
-    }
-    out << footer << '\n';
-    out.close();
-    std::error_code failure;
-    if (out) {
-        fs::rename(part, root_ / file_name, failure);
-    }
-    if (!out || failure) {
-        fs::remove(part, failure);
+        out.write(text(footer, '\n'));
+        out.commit();
+    } catch (const Error&) {
+        // Data sets that nobody may write to are listed anew each time.
     }
 }
 

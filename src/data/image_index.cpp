@@ -4,8 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
-#include <filesystem>
-#include <fstream>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +11,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/fnv1a.hpp"
+#include "layerledger/base/output_file.hpp"
 #include "layerledger/base/text.hpp"
 
 namespace layerledger {
@@ -142,24 +141,11 @@ std::string escaped(const std::string& path) {
 }  // namespace
 
 void write_image_list(const std::vector<ImageIndex::Image>& images, const std::string& file) {
-    const std::string part = file + ".part";
-    std::ofstream out(part, std::ios::binary);
+    OutputFile out(file);
     for (const ImageIndex::Image& image : images) {
-        out << escaped(image.path) << '\t' << image.label << '\n';
+        out.write(text(escaped(image.path), '\t', image.label, '\n'));
     }
-    out.close();
-    std::error_code failure;
-    if (out) {
-        std::filesystem::rename(part, file, failure);
-    }
-    if (!out || failure) {
-        std::error_code ignored;
-        std::filesystem::remove(part, ignored);
-        throw Error(ExitCode::cannot_create,
-                    text("cannot write the list of images '", file, "' (",
-                         failure ? failure.message() : "the disk is full or not writable",
-                         ") choose another output.directory"));
-    }
+    out.commit();
 }
 
 }  // namespace layerledger

@@ -10,6 +10,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/text.hpp"
+#include "luma.hpp"
 
 namespace layerledger {
 namespace {
@@ -72,15 +73,12 @@ public:
     }
 
 private:
-    // Luma after ITU-R BT.601, as JPEG files have it.
     void to_grey(PixelExtent part) {
         const std::size_t area =
             static_cast<std::size_t>(part.width) * static_cast<std::size_t>(part.height);
         for (std::size_t i = 0; i < area; ++i) {
-            const unsigned luma =
-                299U * pixels_[3 * i] + 587U * pixels_[3 * i + 1] + 114U * pixels_[3 * i + 2];
             // Over pixels that have been read.
-            pixels_[i] = static_cast<std::uint8_t>((luma + 500) / 1000);
+            pixels_[i] = luma(pixels_[3 * i], pixels_[3 * i + 1], pixels_[3 * i + 2]);
         }
     }
 

@@ -22,6 +22,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/text.hpp"
+#include "luma.hpp"
 
 namespace layerledger {
 namespace {
@@ -260,8 +261,7 @@ void JpegDecoder::cmyk_to_rgb_or_grey(PixelExtent extent, int channels) {
         const unsigned green = ink[1] * black / 255;
         const unsigned blue = ink[2] * black / 255;
         if (channels == 1) {
-            // Luma after ITU-R BT.601, as in JPEG itself.
-            pixels_[i] = static_cast<std::uint8_t>((299 * red + 587 * green + 114 * blue) / 1000);
+            pixels_[i] = luma(red, green, blue);
         } else {
             pixels_[3 * i] = static_cast<std::uint8_t>(red);
             pixels_[3 * i + 1] = static_cast<std::uint8_t>(green);

@@ -1,14 +1,9 @@
 // Makes packed files.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <numeric>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -16,6 +11,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/error.hpp"
 #include "layerledger/base/log.hpp"
+#include "layerledger/base/part_file.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/data/packing.hpp"
 #include "layerledger/hdf5/file.hpp"
@@ -29,43 +25,6 @@ namespace fs = std::filesystem;
 /// Images written at a time, and in one chunk: large enough for a short index, and each of them is
 /// read alone all the same, because chunks that do not fit HDF5's cache are not read whole.
 constexpr std::int64_t group_images = 16;
-
-/// Where the new file grows; it goes unless it was given its name.
-class PartFile {
-public:
-    explicit PartFile(std::string name) : name_(std::move(name)), part_(name_ + ".part") {}
-    ~PartFile() {
-        std::error_code ignored;
-        fs::remove(part_, ignored);
-    }
-    PartFile(const PartFile&) = delete;
-    PartFile& operator=(const PartFile&) = delete;
-    [[nodiscard]] const std::string& path() const noexcept { return part_; }
-
-    void publish() {
-        sync(part_, O_RDWR);
-        fs::rename(part_, name_);
-        const fs::path folder = fs::path(name_).parent_path();
-        sync(folder.empty() ? "." : folder.native(), O_RDONLY | O_DIRECTORY);
-    }
-
-private:
-    static void sync(const std::string& path, int flags) {
-        const int id = ::open(path.c_str(), flags | O_CLOEXEC);
-        const bool is_safe = id >= 0 && ::fsync(id) == 0;
-        const int failure = errno;
-        if (id >= 0) {
-            ::close(id);
-        }
-        // Some file systems know no fsync of folders.
-        if (!is_safe && failure != EINVAL) {
-            throw fs::filesystem_error("fsync", path, {failure, std::generic_category()});
-        }
-    }
-
-    std::string name_;
-    std::string part_;
-};
 
 /// Finds out before hours of decoding, not after.
 void require_space(const ImageIndex& index, const PackOptions& options) {

@@ -14,6 +14,8 @@
 #include <thread>
 
 #include "layerledger/base/contract.hpp"
+#include "layerledger/base/output_file.hpp"
+#include "layerledger/base/part_file.hpp"
 #include "layerledger/base/text.hpp"
 
 namespace layerledger {
@@ -69,21 +71,17 @@ StagingMarker from_text(std::istream& in) {
     return marker;
 }
 
-void write_durably(const std::string& path, const std::string& content) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        throw cannot_write(path);
+/// Of its whole file system: nothing else reaches all that another program has written.
+void sync_files_below(const std::string& root) {
+    const int folder = ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool is_synced = folder >= 0 && ::syncfs(folder) == 0;
+    const int reason = errno;
+    if (folder >= 0) {
+        ::close(folder);
     }
-    const bool is_written =
-        ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
-        ::fsync(fd) == 0;
-    const int reason = is_written ? 0 : errno;
-    ::close(fd);
-    if (!is_written) {
-        ::unlink(path.c_str());
-        errno = reason;
-        throw cannot_write(path);
-    }
+    LL_VALIDATE(is_synced, ExitCode::data_lost,
+                text("what was copied to '", root, "' does not reach the disk (",
+                     std::strerror(reason), ") choose another data.root"));
 }
 
 /// When the marker was touched last; 0 where there is none.
@@ -106,26 +104,13 @@ std::optional<StagingMarker> read_marker(const std::string& root) {
 }
 
 void write_marker(const std::string& root, const StagingMarker& marker) {
-    const std::string path = marker_path(root);
-    const std::string part = path + ".part";
-    const int folder = ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) {
-        throw cannot_write(path);
+    if (marker.is_whole) {  // first the files, then the word for them
+        sync_files_below(root);
     }
-    try {
-        if (marker.is_whole && ::syncfs(folder) != 0) {  // first the files, then the word for them
-            throw cannot_write(path);
-        }
-        write_durably(part, to_text(marker));
-        if (::rename(part.c_str(), path.c_str()) != 0) {
-            throw cannot_write(path);
-        }
-        ::fsync(folder);  // not every file system can
-    } catch (...) {
-        ::close(folder);
-        throw;
-    }
-    ::close(folder);
+    OutputFile file(marker_path(root));
+    file.write(to_text(marker));
+    file.commit();
+    sync_to_disk(root);
 }
 
 void touch_marker(const std::string& root) noexcept {

@@ -9,6 +9,7 @@
 #include "disk.hpp"
 #include "facts.hpp"
 #include "layerledger/base/contract.hpp"
+#include "layerledger/base/part_file.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/hdf5/file.hpp"
 #include "seal.hpp"
@@ -211,23 +212,19 @@ std::string Checkpoint::identity_of(const std::string& name) const {
 }
 
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
-    const std::string part = path + ".part";
     try {
-        hdf5::File file = hdf5::File::create(part, seal_bytes);
+        PartFile part(path);
+        hdf5::File file = hdf5::File::create(part.path(), seal_bytes);
         // A full disk shows before HDF5 has anything that it cannot get rid of.
-        const std::string no_room = disk::reserve(part, bytes_of(checkpoint));
+        const std::string no_room = disk::reserve(part.path(), bytes_of(checkpoint));
         LL_VALIDATE(no_room.empty(), ExitCode::data_lost, no_room);
         write_all(file, checkpoint);
         file.close();
         // Cuts off the room that was not needed.
-        hdf5::File::open(part, hdf5::Access::write, hdf5::Locking::locked).close();
-        seal(part);
-        disk::sync(part);
-        std::filesystem::rename(part, path);
-        disk::sync(std::filesystem::path(path).parent_path().string());
+        hdf5::File::open(part.path(), hdf5::Access::write, hdf5::Locking::locked).close();
+        seal(part.path());
+        part.publish();
     } catch (const std::exception& error) {
-        std::error_code ignored;
-        std::filesystem::remove(part, ignored);
         throw Error(ExitCode::data_lost,
                     text("cannot write the checkpoint '", path, "' (", error.what(), ")"));
     }

@@ -90,14 +90,6 @@ std::string reserve(const std::string& path, std::uint64_t size) {
     return std::strerror(reason);
 }
 
-void sync(const std::string& path) {
-    const Descriptor file(path.empty() ? "." : path, O_RDONLY);
-    // Some file systems cannot sync a folder; then there is nothing to wait for.
-    const bool is_synced = file.is_open() && (::fsync(file.get()) == 0 || errno == EINVAL);
-    LL_VALIDATE(is_synced, ExitCode::data_lost,
-                text("'", path, "' does not reach the disk (", std::strerror(errno), ")"));
-}
-
 SharedLock::SharedLock(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (fd_ >= 0 && ::flock(fd_, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         ::close(std::exchange(fd_, -1));

@@ -15,10 +15,6 @@ void prepare(const std::string& path, bool overwrite, std::uint64_t bytes);
 /// systems that cannot reserve are trusted.
 [[nodiscard]] std::string reserve(const std::string& path, std::uint64_t size);
 
-/// What was written to a file, or the names in a folder, are on the disk when this returns. Throws
-/// Error{data_lost}.
-void sync(const std::string& path);
-
 /// A lock such as readers take, which keeps writers away.
 class SharedLock {
 public:

@@ -1,11 +1,10 @@
 #include "run_file.hpp"
 
-#include <filesystem>
-#include <system_error>
 
 #include "event_table.hpp"
 #include "facts.hpp"
 #include "iteration_arrays.hpp"
+#include "layerledger/base/part_file.hpp"
 #include "layerledger/base/text.hpp"
 #include "schema.hpp"
 
@@ -106,9 +105,9 @@ std::string history_line(const StartRecord& start) {
 
 void build_run_file(const std::string& path, const RunDescription& description, const Past& past,
                     std::size_t block_iterations) {
-    const std::string part = path + ".part";
     try {
-        hdf5::File file = hdf5::File::create(part);
+        PartFile part(path);
+        hdf5::File file = hdf5::File::create(part.path());
         write_attributes(file, description, past);
         if (block_iterations > 0) {
             const IterationArrays arrays(description, block_iterations);
@@ -121,10 +120,8 @@ void build_run_file(const std::string& path, const RunDescription& description, 
         write_groups(file, description, past);
         write_labels(file, description.labels);
         file.close();
-        std::filesystem::rename(part, path);
+        part.publish();
     } catch (const std::exception& error) {
-        std::error_code ignored;
-        std::filesystem::remove(part, ignored);
         throw Error(ExitCode::cannot_create, text("cannot write '", path, "' (", error.what(),
                                                   ") choose another output.directory"));
     }

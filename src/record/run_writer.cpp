@@ -8,6 +8,7 @@
 #include "failed_run.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
+#include "layerledger/base/part_file.hpp"
 #include "layerledger/base/text.hpp"
 #include "run_writer_state.hpp"
 
@@ -167,8 +168,8 @@ bool RunWriter::sync() {
         return false;
     }
     try {
-        disk::sync(state.path);
-        disk::sync(std::filesystem::path(state.path).parent_path().string());
+        sync_to_disk(state.path);
+        sync_to_disk(std::filesystem::path(state.path).parent_path().string());
     } catch (const std::exception& error) {
         state.warn_once(error);
         return false;
