@@ -201,6 +201,10 @@ std::unique_ptr<RunWriter> open_run(const Experiment& experiment, const Beginnin
                 .string();
         run.reset();
     }
+    if (run && run->run_id == beginning.run_id && !run->has_this_schema) {
+        set_aside(run_file, SetAside::older);  // what is recorded now would have no place in it
+        run.reset();
+    }
     if (!beginning.checkpoint.empty() && !overwrite) {
         require_readable(run_file, beginning.checkpoint);
     }

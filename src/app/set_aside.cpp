@@ -34,9 +34,10 @@ fs::path checkpoints_of(const fs::path& run_file) {
 
 /// NAME.before-2.h5
 fs::path numbered(const fs::path& run_file, SetAside why, int number) {
-    const char* const word = why == SetAside::before ? "before" : "unfinished";
-    return fs::path(run_file).replace_filename(
-        text(run_file.stem().string(), ".", word, "-", number, run_file.extension().string()));
+    constexpr std::array words{"unfinished", "before", "older"};
+    return fs::path(run_file).replace_filename(text(run_file.stem().string(), ".",
+                                                    words[static_cast<std::size_t>(why)], "-",
+                                                    number, run_file.extension().string()));
 }
 
 /// The file names its lists. Where it cannot be told their new names, they are found by its own.
@@ -77,7 +78,7 @@ std::string set_aside(const std::string& run_file, SetAside why) {
         }
         rename_lists_in(aside);
         // Last, because they are what a start goes on from that follows a kill in between.
-        if (fs::exists(checkpoints, failure)) {
+        if (why != SetAside::older && fs::exists(checkpoints, failure)) {
             move(checkpoints, checkpoints_of(aside));
         }
         log::warning(text("'", run_file,

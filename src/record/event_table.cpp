@@ -250,9 +250,6 @@ void create(hdf5::File& file, const Table<Event, columns>& table) {
 template <class Event, std::size_t columns>
 void write(hdf5::File& file, const Table<Event, columns>& table, std::span<const Event> events,
            std::size_t first) {
-    if (!exists(file, table)) {
-        return;
-    }
     for (const Column<Event>& column : table.column) {
         const std::string path = path_of(table.group, column);
         if (file.extent(path).front() != first + events.size()) {

@@ -371,7 +371,8 @@ RunIdentity identify_run(const std::string& path) {
                 read_facts(file, "config"),
                 file.integer_attribute("/", "committed_iterations").value_or(0),
                 validation ? validation->iteration : -1,
-                read_fact(file, "provenance", "data_digest")};
+                read_fact(file, "provenance", "data_digest"),
+                file.text_attribute("/", "schema_version") == schema::version};
     } catch (const std::exception& error) {
         throw damaged(path, error);
     }
