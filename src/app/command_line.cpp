@@ -20,6 +20,12 @@ std::span<const Subcommand> subcommands() {
 
 What is not set is as in its training. Sections data and train may differ, the network may not.
 )"},
+        Subcommand{"close", "[--config FILE] [--section.key VALUE ...]",
+                   "say \"failed\" in what a job left whose ranks were all killed at once", R"(
+Give it what the training was given, when nothing of it runs any more. What still says "running",
+the run file and the index of repetitions, says "failed" then. What the training has said itself
+stays as it is. The scripts in slurm/ do this when srun's code says that ranks were killed.
+)"},
         Subcommand{"pack", "FOLDER FILE [--size 256] [--overwrite] [--section.key VALUE ...]",
                    "decode the images of a folder into one file, for data.source = packed", ""},
         Subcommand{"summary", "RUN.h5", "where the time of a run went", ""},

@@ -70,18 +70,6 @@ ExitCode train_with_tables(Communicator& world, const Experiment& experiment, Ea
     return code;
 }
 
-/// The same experiment, without profiling.
-Experiment twin_of(const Experiment& experiment) {
-    const std::string origin = "twin of " + run_file_path(experiment);
-    Experiment twin = experiment;
-    twin.set("profile.twin", "false", origin);
-    twin.set("profile.level", "off", origin);
-    twin.set("profile.overhead_check", "false", origin);
-    twin.set("output.directory", (fs::path(experiment.output.directory) / "unprofiled").string(),
-             origin);
-    return twin;
-}
-
 /// Compares the two runs and says how, beside what the profiled one found within itself.
 void report_twin(const Experiment& profiled, const Experiment& unprofiled) {
     const std::string path = run_file_path(profiled);
@@ -114,6 +102,17 @@ ExitCode train_pair(Communicator& world, const Experiment& experiment, Earlier e
 }
 
 }  // namespace
+
+Experiment twin_of(const Experiment& experiment) {
+    const std::string origin = "twin of " + run_file_path(experiment);
+    Experiment twin = experiment;
+    twin.set("profile.twin", "false", origin);
+    twin.set("profile.level", "off", origin);
+    twin.set("profile.overhead_check", "false", origin);
+    twin.set("output.directory", (fs::path(experiment.output.directory) / "unprofiled").string(),
+             origin);
+    return twin;
+}
 
 void refuse_old_tables(const Experiment& experiment, const std::string& run_id) {
     if (!experiment.output.csv || experiment.output.overwrite) {

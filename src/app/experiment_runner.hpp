@@ -20,6 +20,9 @@ namespace layerledger {
 /// rank 0). Collective; throws AgreedError where all ranks know of a failure.
 using TrainOnce = std::function<ExitCode(const Experiment&, const std::string& images_digest)>;
 
+/// The same experiment, without profiling: what profile.twin trains besides.
+[[nodiscard]] Experiment twin_of(const Experiment& experiment);
+
 /// Throws Error{cannot_create} where output.csv would replace tables of another run than `run_id`
 /// without output.overwrite. A run that is new has no run_id yet.
 void refuse_old_tables(const Experiment& experiment, const std::string& run_id);

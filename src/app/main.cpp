@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "check_command.hpp"
+#include "close_command.hpp"
 #include "command_line.hpp"
 #include "export_command.hpp"
 #include "layerledger/base/contract.hpp"
@@ -52,6 +53,9 @@ ExitCode run(int& argc, char**& argv) {
     }
     if (name == "pack") {
         return run_pack_command(arguments);
+    }
+    if (name == "close") {
+        return run_close_command(arguments);
     }
     if (name == "summary") {
         return run_summary_command(only_file(subcommand, arguments));

@@ -26,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view index_name = "index.csv";
 constexpr std::string_view start_anew = "use --output.overwrite true or another experiment.name";
 
 /// Nothing where there is no run file, or one of a training that is not over.
@@ -52,14 +53,30 @@ std::int64_t time_of_writing(const std::string& path) {
     return failure ? 0 : static_cast<std::int64_t>(time.time_since_epoch().count());
 }
 
+fs::path folder_of(const Experiment& experiment) {
+    return fs::path(experiment.output.directory) / experiment.experiment.name;
+}
+
+/// A repetition, counted from 0, as an experiment of one training.
+Experiment experiment_of(const Experiment& all, const std::vector<Repetition>& repetitions,
+                         std::size_t number) {
+    const Repetition& repetition = repetitions[number];
+    const std::string origin = text("repetition ", number + 1, " of ", repetitions.size());
+    Experiment one = all;
+    one.set("experiment.repetitions", "1", origin);
+    one.set("experiment.seed", text(repetition.seed), origin);
+    one.set("output.directory", (folder_of(all) / repetition.directory).string(), origin);
+    return one;
+}
+
 /// The repetitions of an experiment and their index.
 class Repetitions {
 public:
     Repetitions(const Communicator& world, const Experiment& experiment)
         : world_(world),
           experiment_(experiment),
-          folder_(fs::path(experiment.output.directory) / experiment.experiment.name),
-          index_((folder_ / "index.csv").string()) {
+          folder_(folder_of(experiment)),
+          index_((folder_ / index_name).string()) {
         for (std::int64_t i = 0; i < experiment.experiment.repetitions; ++i) {
             std::ostringstream directory;
             directory << "repetition-" << std::setw(2) << std::setfill('0') << i + 1;
@@ -79,7 +96,6 @@ private:
     /// Throws Error{cannot_create} where a complete run is of another experiment than this.
     void require_same_experiment();
     void update_index();
-    [[nodiscard]] Experiment experiment_of(std::size_t number) const;
     [[nodiscard]] ExitCode run_one(std::size_t number, const TrainRepetition& train);
     void remove_index() const;
     void finish(Repetition& repetition, ExitCode code, const std::string& run_file) const;
@@ -93,16 +109,6 @@ private:
     bool is_new_ = true;
     bool index_is_behind_ = false;
 };
-
-Experiment Repetitions::experiment_of(std::size_t number) const {
-    const Repetition& repetition = repetitions_[number];
-    const std::string origin = text("repetition ", number + 1, " of ", repetitions_.size());
-    Experiment one = experiment_;
-    one.set("experiment.repetitions", "1", origin);
-    one.set("experiment.seed", text(repetition.seed), origin);
-    one.set("output.directory", (folder_ / repetition.directory).string(), origin);
-    return one;
-}
 
 void Repetitions::begin_index() {
     world_.agree_on_root([&] {
@@ -150,7 +156,7 @@ void Repetitions::go_on_with(std::vector<Repetition> earlier) {
 void Repetitions::forget_what_is_gone() {
     for (std::size_t i = 0; i < repetitions_.size(); ++i) {
         Repetition& repetition = repetitions_[i];
-        const std::string path = run_file_path(experiment_of(i));
+        const std::string path = run_file_path(experiment_of(experiment_, repetitions_, i));
         if (repetition.status == "complete" && !complete_run(path)) {
             log::warning(text("repetition ", i + 1, " is complete in '", index_, "', but '", path,
                               "' is not there or cannot be read: it is trained again"));
@@ -161,7 +167,7 @@ void Repetitions::forget_what_is_gone() {
 
 void Repetitions::require_same_experiment() {
     for (std::size_t i = 0; i < repetitions_.size(); ++i) {
-        const Experiment one = experiment_of(i);
+        const Experiment one = experiment_of(experiment_, repetitions_, i);
         const std::string path = run_file_path(one);
         const std::optional<RunIdentity> run = complete_run(path);
         if (!run) {
@@ -225,7 +231,7 @@ void Repetitions::finish(Repetition& repetition, ExitCode code, const std::strin
 ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) {
     const std::string name = text("repetition ", number + 1, " of ", repetitions_.size());
     Repetition& repetition = repetitions_[number];
-    const Experiment one = experiment_of(number);
+    const Experiment one = experiment_of(experiment_, repetitions_, number);
     const std::string log_file = log_path(one);
     const std::int64_t written_before = time_of_writing(log_file);
     const Earlier earlier = is_new_                         ? Earlier::refuse
@@ -303,6 +309,26 @@ ExitCode Repetitions::run(const TrainRepetition& train) {
 ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
                          const TrainRepetition& train) {
     return Repetitions(world, experiment).run(train);
+}
+
+std::string close_repetitions(const Experiment& experiment, const CloseTraining& close) {
+    const std::string index = (folder_of(experiment) / index_name).string();
+    std::vector<Repetition> repetitions = parse_index(index, content_of(index));
+    std::string ends;
+    for (std::size_t i = 0; i < repetitions.size(); ++i) {
+        Repetition& repetition = repetitions[i];
+        if (repetition.status == "running") {
+            repetition.status = "failed";
+            repetition.code = ExitCode::internal;
+            repetition.reason = close(experiment_of(experiment, repetitions, i));
+            ends += text(ends.empty() ? "" : "\n", "repetition ", i + 1, ": ", repetition.reason);
+        }
+    }
+    if (ends.empty()) {
+        return text("'", index, repetitions.empty() ? "' is not there" : "' calls none running");
+    }
+    write_index(index, repetitions);
+    return ends;
 }
 
 }  // namespace layerledger

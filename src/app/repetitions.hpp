@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "layerledger/base/error.hpp"
 #include "layerledger/comm/communicator.hpp"
@@ -33,5 +34,14 @@ using TrainRepetition =
 /// aside.
 [[nodiscard]] ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
                                        const TrainRepetition& train);
+
+/// Sees to a training of which no process is left, and says what became of it.
+using CloseTraining = std::function<std::string(const Experiment&)>;
+
+/// For an experiment of which no process is left: closes the repetition that the index calls
+/// running, says "failed" of it there, and tells what was done. Throws Error where the index cannot
+/// be read or written.
+[[nodiscard]] std::string close_repetitions(const Experiment& experiment,
+                                            const CloseTraining& close);
 
 }  // namespace layerledger

@@ -105,20 +105,20 @@ def why_no_small_disk():
 
 
 # Slurm's PMIx ends the others with SIGKILL in the moment in which a rank is gone: it is srun that names
-# the rank, and nobody is left to mark the file.
-BY_SLURM = {"status": ("failed", "running")}
+# the rank, and the script that has the file marked.
+CLOSED = r"[\s\S]*run\.h5' says failed: it was cut off after iteration \d+, the last that is in it"
 COMPLETE = {"status": ("complete", "complete"), "settings": {"train.iterations": 1000}, "limit": 60}
 ENDLESS = {"train.iterations": 10**6}
 ROWS = {
     "throws": Row(fail_inside, (INTERNAL, INTERNAL), (PLACE + r"(forward|backward|update) of \w+: .*oneDNN",) * 2,
                   kind="throws"),
     "exits": Row(fail_inside, (5, KILLED),
-                 (TOLD.format(0), r"srun: error: n0: task 1: Exited with exit code 5"),
-                 kind="exits", **BY_SLURM),
+                 (TOLD.format(0), r"srun: error: n0: task 1: Exited with exit code 5" + CLOSED),
+                 kind="exits"),
     "killed": Row(kill(1), (KILLED, KILLED),
-                  (TOLD.format(0), r"srun: error: n0: tasks? [\d,-]*: Killed"), **BY_SLURM),
+                  (TOLD.format(0), r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
     "rank 0 killed": Row(kill(0), (KILLED, KILLED),
-                         (TOLD.format(1), r"srun: error: n0: tasks? [\d,-]*: Killed"), **BY_SLURM),
+                         (TOLD.format(1), r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
     "stopped": Row(stop, (INTERNAL, INTERNAL), (PLACE + r".*" + UNHEARD,) * 2),
     "stuck": Row(fail_inside, (INTERNAL, INTERNAL),
                  (r"rank 1 on \S+:? in iteration \d+, (forward|backward|update) of \w+: has not gone on for",) * 2,
