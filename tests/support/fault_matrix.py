@@ -140,6 +140,11 @@ ROWS = {
 
 # --- The launchers. Each has a column of the matrix.
 
+# As slurm/README.md has it, in less time: mpirun notices a lost node before its ranks do.
+KEEPALIVE = {f"OMPI_MCA_oob_tcp_keepalive_{name}": value
+             for name, value in (("time", "1"), ("intvl", "1"), ("probes", "2"))}
+
+
 class MpirunLauncher:
     column, name = 0, "mpirun"
 
@@ -157,17 +162,14 @@ class MpirunLauncher:
             self.hosts.__exit__(*words)
 
     def start(self, cell):
-        # A lost node is noticed by mpirun alone where ranks do not notice it first.
-        words = [*self.hosts.mpirun(), "--mca", "oob_tcp_keepalive_time", "1", "--mca",
-                 "oob_tcp_keepalive_intvl", "1", "--mca", "oob_tcp_keepalive_probes", "2"] \
-            if self.hosts else self.mpirun
+        words = self.hosts.mpirun() if self.hosts else self.mpirun
         passed_on = [word for name in cell.environment for word in ("-x", name)]
         self.log = cell.folder / "output"
         with open(self.log, "wb") as log:
             self.job = subprocess.Popen(
                 [*words, *passed_on, "-n", str(cell.size), self.program, "train", *cell.settings],
                 env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1",
-                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **cell.environment},
+                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **KEEPALIVE, **cell.environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def code(self):
