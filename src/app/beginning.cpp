@@ -137,6 +137,14 @@ Beginning find_beginning(const Communicator& world, const Experiment& experiment
         beginning.skipped_images = checkpoint.skipped_images;
         if (folder.holds(found->path)) {
             (is_same ? beginning.run_id : beginning.carried_from) = checkpoint.run_id;
+            LL_VALIDATE(!is_same || experiment.train.resume == "auto" ||
+                            experiment.output.overwrite || !folder.has_after(beginning.iteration),
+                        ExitCode::cannot_create,
+                        text("'", folder.path(), "' holds checkpoints after iteration ",
+                             beginning.iteration,
+                             " (earlier results are kept) use --train.resume auto to go on from "
+                             "the newest, --output.overwrite true to take the run back, or "
+                             "another output.file"));
         }
         const std::optional<RunIdentity> run = run_in(run_file);
         if (run && run->run_id == beginning.run_id && run->status == "running") {
@@ -147,6 +155,10 @@ Beginning find_beginning(const Communicator& world, const Experiment& experiment
         const bool lacks_validation =
             ends_with_validation && run && run->last_validation < beginning.iteration;
         beginning.is_complete = is_trained && !lacks_validation;
+        if (is_trained && run->committed_iterations > options.iterations) {
+            log::warning(text("'", run_file, "' has ", run->committed_iterations,
+                              " iterations, more than the ", options.iterations, " of this start"));
+        }
         if (is_trained && lacks_validation) {
             log::info("the training is complete, its last validation is not");
         }

@@ -74,7 +74,6 @@ ExitCode train_with_tables(Communicator& world, const Experiment& experiment, Ea
 void report_twin(const Experiment& profiled, const Experiment& unprofiled) {
     const std::string path = run_file_path(profiled);
     const TwinRecord twin = compare_twins(path, run_file_path(unprofiled));
-    store_twin(path, twin);
     std::cout << "\nprofiling against none: " << to_text(twin) << '\n';
     if (const auto overhead = summarize(path).overhead) {
         std::cout << "within the profiled run: " << fixed(overhead->percent, 2)
@@ -82,6 +81,7 @@ void report_twin(const Experiment& profiled, const Experiment& unprofiled) {
                   << fixed(overhead->high, 2) << ")\n";
     }
     std::cout << std::flush;
+    store_twin(path, twin);
 }
 
 ExitCode train_pair(Communicator& world, const Experiment& experiment, Earlier earlier,

@@ -97,13 +97,15 @@ private:
     void require_same_experiment();
     void update_index();
     [[nodiscard]] ExitCode run_one(std::size_t number, const TrainRepetition& train);
-    void remove_index() const;
-    void finish(Repetition& repetition, ExitCode code, const std::string& run_file) const;
+    /// As it was before this job.
+    void put_index_back() const;
+    void take_results(Repetition& repetition, const std::string& run_file) const;
 
     const Communicator& world_;
     const Experiment& experiment_;
     fs::path folder_;
     std::string index_;
+    std::string index_before_;  ///< rank 0's: what was in it; empty where there was none
     std::vector<Repetition> repetitions_;
     std::string images_digest_;  ///< rank 0's: of the complete repetitions
     bool is_new_ = true;
@@ -112,12 +114,11 @@ private:
 
 void Repetitions::begin_index() {
     world_.agree_on_root([&] {
-        const std::string earlier =
-            experiment_.output.overwrite ? std::string() : content_of(index_);
-        if (earlier.empty()) {
+        index_before_ = content_of(index_);
+        if (index_before_.empty() || experiment_.output.overwrite) {
             make_folder(folder_.string());
         } else {
-            go_on_with(parse_index(index_, earlier));
+            go_on_with(parse_index(index_, index_before_));
         }
         write_index(index_, repetitions_);
     });
@@ -201,23 +202,22 @@ void Repetitions::update_index() {
     }
 }
 
-void Repetitions::remove_index() const {
-    if (world_.is_root()) {
-        std::error_code failure;
-        fs::remove(index_, failure);
-        fs::remove(folder_, failure);  // unless something else is in it
-    }
-}
-
-/// What the index says of a repetition that has ended.
-void Repetitions::finish(Repetition& repetition, ExitCode code, const std::string& run_file) const {
-    repetition.code = code;
-    repetition.status = code == ExitCode::ok            ? "complete"
-                        : code == ExitCode::interrupted ? "interrupted"
-                                                        : "failed";
-    if (code != ExitCode::ok) {
+void Repetitions::put_index_back() const {
+    if (!world_.is_root()) {
         return;
     }
+    if (!index_before_.empty()) {
+        OutputFile index(index_);
+        index.write(index_before_);
+        index.commit();
+        return;
+    }
+    std::error_code failure;
+    fs::remove(index_, failure);
+    fs::remove(folder_, failure);  // unless something else is in it
+}
+
+void Repetitions::take_results(Repetition& repetition, const std::string& run_file) const {
     world_.agree_on_root([&] {
         const RunSummary summary = summarize(run_file);
         repetition.iteration_ms = summary.iteration_us * 1e-3;
@@ -248,11 +248,14 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) 
     ExitCode code = ExitCode::ok;
     try {
         code = train(one, earlier, images_digest_);
+        if (code == ExitCode::ok) {
+            take_results(repetition, run_file_path(one));
+        }
     } catch (const AgreedError& error) {
         const bool has_begun =  // then its log was opened
             world_.broadcast(time_of_writing(log_file)) != world_.broadcast(written_before);
         if (number == 0 && is_new_ && !has_begun) {
-            remove_index();
+            put_index_back();
             throw;  // what is wrong with the first before it begins is wrong with all
         }
         if (error.met_here()) {
@@ -270,7 +273,10 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) 
     }
     repetition.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    finish(repetition, code, run_file_path(one));
+    repetition.code = code;
+    repetition.status = code == ExitCode::ok            ? "complete"
+                        : code == ExitCode::interrupted ? "interrupted"
+                                                        : "failed";
     update_index();
     return code;
 }

@@ -212,6 +212,10 @@ StagedData stage_data(const Communicator& world, const RankMap& rank, const Expe
     world.agree([&] {
         data.settings.root = expand_environment(experiment.data.root, "data.root");
         data.settings.file = expand_environment(experiment.data.file, "data.file");
+        data.settings.val_labels =
+            expand_environment(experiment.data.val_labels, "data.val_labels");
+        data.settings.class_names =
+            expand_environment(experiment.data.class_names, "data.class_names");
         if (!is_staged && is_leader && experiment.data.source == DataSource::folder) {
             require_whole(data.settings.root);
         }

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
-#include <initializer_list>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -16,6 +16,7 @@
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/data/image_index.hpp"
+#include "list_names.hpp"
 #include "staging_marker.hpp"
 
 namespace layerledger {
@@ -24,13 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kaggle_data = "ILSVRC/Data/CLS-LOC/";
-
-/// Names under which lists are looked for in the root.
-constexpr std::initializer_list<const char*> label_lists{
-    "LOC_val_solution.csv", "val_labels.txt", "val.txt",
-    "imagenet_2012_validation_synset_labels.txt"};
-constexpr std::initializer_list<const char*> name_lists{"LOC_synset_mapping.txt",
-                                                        "synset_words.txt"};
 
 std::vector<std::string> class_folders(const fs::path& folder) {
     std::vector<std::string> names;
@@ -45,7 +39,7 @@ std::vector<std::string> class_folders(const fs::path& folder) {
 
 /// The file that a setting names, else the first of the usual ones that is there, else empty.
 std::string list_file(const fs::path& root, const std::string& setting,
-                      std::initializer_list<const char*> usual) {
+                      std::span<const char* const> usual) {
     if (!setting.empty()) {
         return setting;
     }

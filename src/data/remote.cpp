@@ -1,9 +1,11 @@
 #include "remote.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/text.hpp"
+#include "list_names.hpp"
 
 namespace layerledger {
 namespace {
@@ -101,8 +103,11 @@ std::string filter_rules(const std::string& prefix, const std::vector<std::strin
     // What else lies at the top of the root is its owner's: only the lists by the names that
     // training knows go where the remote has them no more.
     std::string rules;
-    for (const char* list : {"LOC_val_solution.csv", "val_labels.txt", "val.txt"}) {
-        rules += text("R /", list, "\n");
+    for (const std::span<const char* const> lists :
+         {std::span<const char* const>(label_lists), std::span<const char* const>(name_lists)}) {
+        for (const char* list : lists) {
+            rules += text("R /", list, "\n");
+        }
     }
     rules += "P /*.txt\nP /*.csv\n";
     const auto take = [&rules](const auto&... parts) { rules += text("+ /", parts..., "\n"); };

@@ -110,6 +110,11 @@ std::string CheckpointFolder::save(const Checkpoint& checkpoint) const {
     return path.string();
 }
 
+bool CheckpointFolder::has_after(std::int64_t iteration) const {
+    return std::ranges::any_of(
+        files(), [&](const std::string& path) { return iteration_of(path) > iteration; });
+}
+
 void CheckpointFolder::remove_after(std::int64_t iteration) const {
     std::error_code ignored;
     for (const std::string& path : files()) {

@@ -168,8 +168,11 @@ std::vector<ExportedFile> export_csv(std::span<const std::string> run_files,
 
     layers.sync();
     iterations.sync();
-    experiment.commit();
-    return {layers.commit(), iterations.commit(), {experiment.path(), rows.size()}};
+    experiment.sync();
+    std::vector<ExportedFile> exported{layers.commit(), iterations.commit()};
+    experiment.commit();  // last, because it says whose tables they are
+    exported.push_back({experiment.path(), rows.size()});
+    return exported;
 }
 
 std::optional<std::string> run_of_table(const std::string& experiment_csv) {

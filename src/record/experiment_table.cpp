@@ -23,7 +23,7 @@ void add_header(CsvText& csv, std::span<const std::string> fact_columns) {
         csv.text(column);
     }
     for (const int percent : Milestones::percents) {
-        for (const char* quantity : {"time", "layers", "accounted", "missing"}) {
+        for (const char* quantity : {"time", "profiled", "layers", "accounted", "missing"}) {
             csv.text(text(quantity, '_', percent, "_s"));
         }
         csv.text(text("missing_", percent, "_percent"));
@@ -53,6 +53,7 @@ void add_summary(CsvText& csv, const RunSummary& run, const Milestones& mileston
     csv.fixed(run.memory.device_bytes, 0);
     for (const Milestone& milestone : milestones.values()) {
         csv.fixed(milestone.time_s, microsecond_decimals);
+        csv.fixed(milestone.profiled_s, microsecond_decimals);
         csv.fixed(milestone.layers_s, microsecond_decimals);
         csv.fixed(milestone.accounted_s, microsecond_decimals);
         csv.fixed(milestone.missing_s, microsecond_decimals);

@@ -15,7 +15,7 @@ Milestones::Milestones(std::uint64_t iterations) {
     for (std::size_t i = 0; i < percents.size(); ++i) {
         after_.at(i) = (iterations * static_cast<std::uint64_t>(percents.at(i)) + 99) / 100;
     }
-    values_.fill({no_value, no_value, no_value, no_value, no_value});
+    values_.fill({no_value, no_value, no_value, no_value, no_value, no_value});
 }
 
 void Milestones::add(const IterationBlock& block) {
@@ -37,7 +37,6 @@ void Milestones::add_iteration(const IterationBlock& block, std::uint64_t row) {
         const double time = block.iteration_time[at];
         time_us_ += time / ranks;
         if (std::isnan(block.unaccounted[at])) {
-            all_profiled_ = false;
             continue;
         }
         profiled_us_ += time / ranks;
@@ -47,16 +46,16 @@ void Milestones::add_iteration(const IterationBlock& block, std::uint64_t row) {
 }
 
 Milestone Milestones::now() const {
-    Milestone milestone{time_us_ * seconds_per_us, no_value, no_value, no_value, no_value};
-    if (all_profiled_) {
-        milestone.layers_s = layers_us_ * seconds_per_us;
-        milestone.accounted_s = (profiled_us_ - missing_us_) * seconds_per_us;
-        milestone.missing_s = missing_us_ * seconds_per_us;
+    const double time_s = time_us_ * seconds_per_us;
+    if (profiled_us_ == 0) {
+        return {time_s, no_value, no_value, no_value, no_value, no_value};
     }
-    if (profiled_us_ > 0) {
-        milestone.missing_percent = missing_us_ / profiled_us_ * 100;
-    }
-    return milestone;
+    return {time_s,
+            profiled_us_ * seconds_per_us,
+            layers_us_ * seconds_per_us,
+            (profiled_us_ - missing_us_) * seconds_per_us,
+            missing_us_ * seconds_per_us,
+            missing_us_ / profiled_us_ * 100};
 }
 
 }  // namespace layerledger

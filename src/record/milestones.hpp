@@ -8,14 +8,14 @@
 
 namespace layerledger {
 
-/// Sums over the first iterations of a run, mean over ranks, in seconds; NaN where there are none.
+/// Sums over the first iterations of a run, mean over ranks, in seconds; NaN where there are none,
+/// or none that is profiled.
 struct Milestone {
     double time_s = 0;
-    /// The three of profiled iterations: NaN unless all up to here are.
+    double profiled_s = 0;   ///< of it the profiled iterations, of which the following are parts
     double layers_s = 0;     ///< in layers
     double accounted_s = 0;  ///< in layers and activities
     double missing_s = 0;    ///< in neither
-    /// Part of the profiled iterations up to here that is in neither; NaN where none was profiled.
     double missing_percent = 0;
 };
 
@@ -41,7 +41,6 @@ private:
     std::array<std::uint64_t, percents.size()> after_{};
     std::array<Milestone, percents.size()> values_{};
     std::uint64_t seen_ = 0;
-    bool all_profiled_ = true;
     double time_us_ = 0;  // sums over iterations of means over ranks
     double layers_us_ = 0;
     double profiled_us_ = 0;  // the part of time_us_ that has an account

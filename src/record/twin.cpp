@@ -12,6 +12,7 @@
 #include "layerledger/timeline/median_interval.hpp"
 #include "measured_rows.hpp"
 #include "median.hpp"
+#include "open_for_commit.hpp"
 #include "open_run_file.hpp"
 
 namespace layerledger {
@@ -115,15 +116,14 @@ TwinRecord compare_twins(const std::string& profiled_file, const std::string& un
 
 void store_twin(const std::string& profiled_file, const TwinRecord& twin) {
     try {
-        hdf5::File file =
-            hdf5::File::open(profiled_file, hdf5::Access::write, hdf5::Locking::locked);
-        write_facts(file, twin);
-        file.flush();
-        file.close();
+        OpenForCommit open = open_for_commit(profiled_file);
+        write_facts(open.file, twin);
+        open.file.flush();
+        open.file.close();
     } catch (const Error& error) {
         throw Error(ExitCode::data_lost,
                     text("cannot write the comparison to '", profiled_file, "' (", error.what(),
-                         ") its two runs are whole; close what reads the file and make room"));
+                         ") its two runs are whole; make room, and start it again"));
     }
 }
 

@@ -22,6 +22,14 @@ except ImportError as missing:
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
 
+def is_complete(run_file):
+    try:
+        with h5py.File(run_file) as run:
+            return run.attrs["status"] == "complete"
+    except OSError:  # not there yet, or being written
+        return False
+
+
 class Tables(ExperimentTest):
     NAMES = [f"lenet.{table}.csv" for table in ("experiment", "iterations", "layers")]
 
@@ -147,6 +155,21 @@ class Twin(ExperimentTest):
                                   timeout=60)
             self.assertEqual(seen.returncode, 0, seen.stdout)
         self.assertIn("twin, unprofiled", seen.stdout)
+
+    def test_a_reader_of_the_profiled_run_does_not_lose_the_comparison(self):
+        """It holds the file from when it is complete until the job has ended."""
+        job = subprocess.Popen(self.command(profile__twin="true", train__iterations=200), text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+        self.addCleanup(lambda: job.poll() is None and (job.kill(), job.wait()))
+        run_file = self.runs / "lenet.h5"
+        self.wait_for(lambda: is_complete(run_file), job)
+        with h5py.File(run_file):
+            output, complaints = job.communicate(timeout=60)
+        self.assertEqual(job.returncode, 0, complaints)
+        self.assertIn("profiling against none: ", output)
+        with h5py.File(run_file) as run:
+            self.assertGreater(run["twin/unprofiled"][()], 0)
 
     def test_needs_a_level(self):
         result = self.train(profile__twin="true", profile__level="off")

@@ -136,8 +136,11 @@ class Tables(ExportTest):
         self.assertEqual(set(layers.iteration), set(np.flatnonzero(profiled)))
         self.assertTrue((iterations.layers_ms.isna() == ~profiled[iterations.iteration]).all())
         self.assertFalse(iterations.time_ms.isna().any())
-        self.assertTrue(np.isnan(experiment.missing_100_s[0]))
-        self.assertTrue(0 <= experiment.missing_100_percent[0] < 100)
+        row = experiment.iloc[0]
+        profiled_s = iterations.time_ms[profiled[iterations.iteration]].sum() / 1e3 / RANKS
+        self.assertAlmostEqual(row.profiled_100_s, profiled_s, delta=2e-6)
+        self.assertAlmostEqual(row.accounted_100_s + row.missing_100_s, profiled_s, delta=2e-6)
+        self.assertTrue(0 <= row.missing_100_percent < 100)
 
     def test_a_loss_that_is_no_number_is_told_from_what_is_absent(self):
         diverged = train(self.folder, "diverged", train__learning_rate=1e30)

@@ -111,6 +111,10 @@ class Repetitions(ExperimentTest):
             self.assertIn("--output.overwrite", result.stderr)
             self.assertIn(says, result.stderr)
             self.assertEqual(self.index.read_bytes(), before)
+        result = self.train(experiment__repetitions=2, output__overwrite="true",
+                            data__source="folder", data__root="/none")
+        self.assertEqual(result.returncode, MISSING, result.stderr)
+        self.assertEqual(self.index.read_bytes(), before)
         self.assertEqual(self.train(experiment__repetitions=2, output__overwrite="true").returncode, 0)
 
     def test_more_of_them_are_trained_in_addition(self):

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from resume_support import EVER, INTERRUPTED, ResumeTest
-from train_test import PROGRAM, write_images
+from train_test import CANNOT_CREATE, PROGRAM, write_images
 
 import h5py
 import numpy as np
@@ -56,11 +56,26 @@ class Resuming(ResumeTest):
     def test_an_older_checkpoint_takes_the_run_back(self):
         whole = self.whole_run(train__iterations=40)
         self.train(train__iterations=30, train__checkpoint_every=10, train__checkpoint_keep=9)
-        result = self.train(train__iterations=40, train__resume=self.checkpoint(10),
-                            train__checkpoint_every=EVER)
+        back = {"train__iterations": 40, "train__resume": self.checkpoint(10),
+                "train__checkpoint_every": EVER}
+        kept = self.run_file.read_bytes()
+        complaint = self.complaint(self.train(**back), CANNOT_CREATE)
+        self.assertIn("holds checkpoints after iteration 10", complaint)
+        self.assertIn("output.overwrite true", complaint)
+        self.assertEqual(self.run_file.read_bytes(), kept)
+        self.assertTrue(self.checkpoint(30).exists())
+        result = self.train(output__overwrite="true", **back)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assert_same_as_whole(whole)
         self.assertFalse(self.checkpoint(30).exists())
+
+    def test_fewer_iterations_than_there_are_are_told(self):
+        self.train(train__iterations=10, train__checkpoint_every=EVER)
+        result = self.train(train__iterations=5, train__checkpoint_every=EVER,
+                            train__resume="auto")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("has 10 iterations, more than the 5 of this start", result.stderr)
+        self.assertIn("nothing is left to do", result.stderr)
 
     def test_a_lost_run_file_is_begun_anew_at_the_resumed_iteration(self):
         whole = self.whole_run(train__iterations=40)

@@ -49,7 +49,9 @@ TEST(RemoteParsing, RefusesWhatIsNoPlaceAndSaysWhatIs) {
 
 TEST(FilterRules, TakeTheChosenClassesAndNothingElse) {
     EXPECT_EQ(filter_rules("", {"cat", "dog house"}),
-              "R /LOC_val_solution.csv\nR /val_labels.txt\nR /val.txt\nP /*.txt\nP /*.csv\n"
+              "R /LOC_val_solution.csv\nR /val_labels.txt\nR /val.txt\n"
+              "R /imagenet_2012_validation_synset_labels.txt\n"
+              "R /LOC_synset_mapping.txt\nR /synset_words.txt\nP /*.txt\nP /*.csv\n"
               "+ /train/\n"
               "+ /train/cat/\n+ /train/cat/*\n+ /train/dog house/\n+ /train/dog house/*\n"
               "+ /val/\n"

@@ -36,6 +36,7 @@ TEST(Milestones, SumUpMeansOverRanks) {
         const Milestone& at = milestones.values().at(i);
         const double iterations = 2.0 * static_cast<double>(i + 1);
         EXPECT_DOUBLE_EQ(at.time_s, 3 * iterations);
+        EXPECT_DOUBLE_EQ(at.profiled_s, 3 * iterations);
         EXPECT_DOUBLE_EQ(at.layers_s, 1.5 * iterations);
         EXPECT_DOUBLE_EQ(at.missing_s, 0.75 * iterations);
         EXPECT_DOUBLE_EQ(at.accounted_s, 2.25 * iterations);
@@ -65,17 +66,33 @@ TEST(Milestones, WithoutIterationsThereIsNothing) {
     EXPECT_TRUE(std::isnan(milestones.values()[3].time_s));
 }
 
-TEST(Milestones, SumsOfTheAccountEndAtAnUnprofiledIteration) {
+TEST(Milestones, SumsOfTheAccountAreOfProfiledIterations) {
     IterationBlock block = block_of(4);
-    block.unaccounted[5] = absent;  // of iteration 2
-    block.layer_time[5 * 3] = block.layer_time[5 * 3 + 1] = absent;
+    for (const std::size_t at : {4U, 5U}) {  // iteration 2
+        block.unaccounted[at] = absent;
+        block.layer_time[at * 3] = block.layer_time[at * 3 + 1] = absent;
+    }
     Milestones milestones(4);
     milestones.add(block);
     EXPECT_DOUBLE_EQ(milestones.values()[1].missing_s, 0.75 * 2);
     EXPECT_DOUBLE_EQ(milestones.values()[2].time_s, 3 * 3);
-    EXPECT_TRUE(std::isnan(milestones.values()[2].missing_s));
-    EXPECT_TRUE(std::isnan(milestones.values()[3].layers_s));
-    EXPECT_DOUBLE_EQ(milestones.values()[3].missing_percent, 25);  // of what was profiled
+    EXPECT_DOUBLE_EQ(milestones.values()[2].profiled_s, 3 * 2);
+    EXPECT_DOUBLE_EQ(milestones.values()[2].missing_s, 0.75 * 2);
+    EXPECT_DOUBLE_EQ(milestones.values()[3].time_s, 3 * 4);
+    EXPECT_DOUBLE_EQ(milestones.values()[3].profiled_s, 3 * 3);
+    EXPECT_DOUBLE_EQ(milestones.values()[3].layers_s, 1.5 * 3);
+    EXPECT_DOUBLE_EQ(milestones.values()[3].accounted_s, 2.25 * 3);
+    EXPECT_DOUBLE_EQ(milestones.values()[3].missing_percent, 25);
+}
+
+TEST(Milestones, WithoutProfilingThereIsNoAccount) {
+    IterationBlock block = block_of(4);
+    block.unaccounted.assign(8, absent);
+    Milestones milestones(4);
+    milestones.add(block);
+    EXPECT_DOUBLE_EQ(milestones.values()[3].time_s, 3 * 4);
+    EXPECT_TRUE(std::isnan(milestones.values()[3].profiled_s));
+    EXPECT_TRUE(std::isnan(milestones.values()[3].missing_s));
 }
 
 }  // namespace

@@ -71,6 +71,8 @@ public:
     /// and has removed nothing then.
     std::string save(const Checkpoint& checkpoint) const;
 
+    /// Whether there are any of later iterations.
+    [[nodiscard]] bool has_after(std::int64_t iteration) const;
     /// Removes those of later iterations: what comes now takes their place.
     void remove_after(std::int64_t iteration) const;
 
