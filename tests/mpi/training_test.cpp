@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "layerledger/backend/cpu.hpp"
+#include "layerledger/base/phase.hpp"
 #include "layerledger/network/zoo.hpp"
 #include "layerledger/train/trainer.hpp"
 
@@ -114,6 +115,7 @@ struct Settings {
     ProfilePlan profile{};
     std::size_t bucket_floats = 4096;  // several buckets even here
     Plant plant = Plant::nothing;
+    std::optional<Injection> injection{};
 };
 
 /// LeNet-5 on random images, its parameters after training.
@@ -130,6 +132,7 @@ public:
         options.iterations = settings.iterations;
         options.bucket_floats = settings.bucket_floats;
         options.profile = settings.profile;
+        options.injection = settings.injection;
         options.optimizer.weight_decay = 0.0005F;
         options.optimizer.gradient_scale = 1.0F / static_cast<float>(world.size());
         options.learning_rate.base = 0.02;
@@ -398,6 +401,59 @@ TEST(Training, TimeSpentOutsideEverySpanIsUnaccounted) {
     TrainedRun run(Communicator::world(), {.iterations = 6, .plant = Plant::behind_updates});
     EXPECT_LT(std::ranges::min(times(run, update_us)), planted_us);
     EXPECT_GE(std::ranges::max(times(run, unaccounted_us)), planted_us);
+}
+
+/// The shortest that a layer's phase took in a run: what disturbed the others did not disturb it.
+float shortest_us(const TrainedRun& run, std::size_t layer, Phase phase) {
+    return std::ranges::min(times(run, [&](const Account& account) {
+        return account.layer_time[layer * phases.size() + index(phase)];
+    }));
+}
+
+constexpr LayerId conv2{1};
+
+/// Slows conv2 on the last rank.
+std::optional<Injection> injected(const Communicator& world, double percent,
+                                  std::optional<Phase> phase) {
+    return world.rank() == world.size() - 1 ? std::optional(Injection{conv2, percent, phase})
+                                            : std::nullopt;
+}
+
+// A sleep takes as long on a busy machine, or longer.
+TEST(Training, AnInjectionMakesItsLayerTakeThePercentageLonger) {
+    const Communicator world = Communicator::world();
+    const auto injection = injected(world, 200, Phase::update);
+    TrainedRun run(world,
+                   {.iterations = 6, .plant = Plant::inside_updates, .injection = injection});
+    for (std::size_t layer = 0; layer < 5; ++layer) {
+        const float us = shortest_us(run, layer, Phase::update);
+        const float expected_us = injection && layer == conv2.index() ? 3 * planted_us : planted_us;
+        EXPECT_GE(us, expected_us) << layer;
+        EXPECT_LT(us, 2 * expected_us) << layer;
+    }
+}
+
+// Against a run of the same rank in which nothing is slowed, so that nothing depends on the
+// machine.
+TEST(Training, AnInjectionSlowsOneLayerOnOneRankInTheChosenPhasesAndChangesNoResult) {
+    const Communicator world = Communicator::world();
+    TrainedRun clean(world, {.batch = 16, .iterations = 30});
+    for (const std::optional<Phase> slowed :
+         {std::optional(Phase::forward), std::optional(Phase::backward), std::optional<Phase>()}) {
+        const auto injection = injected(world, 900, slowed);
+        TrainedRun run(world, {.batch = 16, .iterations = 30, .injection = injection});
+        EXPECT_EQ(run.parameters(), clean.parameters());
+        for (std::size_t layer = 0; layer < 5; ++layer) {
+            for (const Phase phase : phases) {
+                const double ratio =
+                    shortest_us(run, layer, phase) / shortest_us(clean, layer, phase);
+                const bool is_slowed =
+                    injection && layer == conv2.index() && slowed.value_or(phase) == phase;
+                EXPECT_EQ(ratio > 4, is_slowed)
+                    << "layer " << layer << ' ' << phase_names.at(index(phase)) << ' ' << ratio;
+            }
+        }
+    }
 }
 
 TEST(Training, HundredsOfBucketsLoseNoSpan) {

@@ -26,6 +26,7 @@ PROGRAM = os.environ["LAYERLEDGER"]
 MPIRUN = os.environ["MPIRUN"].split()
 BAD_DATA, MISSING, UNAVAILABLE, INTERNAL = 65, 66, 69, 70
 CANNOT_CREATE, CONFIGURATION = 73, 78
+COMPUTE = 4  # a cause of lateness
 
 
 def write_images(root, classes=3, train=16, val=5):
@@ -180,6 +181,46 @@ class Training(TrainTest):
                                 stdin=subprocess.DEVNULL, capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertFalse(self.run_file.parent.exists())
+
+
+class SlowedOnPurpose(TrainTest):
+    """profile.inject, so strong that it shows on a busy machine."""
+
+    def names(self, run):
+        return [run[name].asstr()[:].tolist() for name in ("layer", "phase")]
+
+    def test_rank_layer_phase_and_cause_are_in_the_file_and_the_summary(self):
+        result = self.train(train__iterations=50, train__batch_size=64, profile__warmup=10,
+                            profile__inject="1:conv2:1000:backward")
+        with self.assert_trained(result) as run:
+            layers, phases = self.names(run)
+            slowed = (1, layers.index("conv2"), phases.index("backward"), COMPUTE)
+            late = run["late"]
+            rows = [tuple(row) for row in np.transpose(
+                [late[f"late_{name}"][:] for name in ("rank", "layer", "phase", "cause")])]
+            self.assertEqual(len(rows), 40)
+            self.assertGreater(rows.count(slowed), 30, rows)
+            times = run["layer_time"][10:, :, slowed[1], slowed[2]]
+            delay_us = np.median(times[:, 1]) - np.median(times[:, 0])
+            self.assertEqual(late["late_by"].attrs["refused"], "")
+            late_us = np.median(late["late_by"][:][late["late_rank"][:] == 1])
+            self.assertTrue(0.5 < late_us / delay_us < 2, f"{late_us} of {delay_us}")
+            found = run["stragglers"]
+            # A busy machine makes whole ranks slow too.
+            row = np.flatnonzero(found["straggler_layer"][:] >= 0)[0]
+            self.assertEqual(tuple(found[f"straggler_{name}"][row]
+                                   for name in ("rank", "layer", "phase", "cause")), slowed)
+            self.assertEqual(found["straggler_all_windows"][row], 2)
+            self.assertGreater(found["straggler_percent"][row], 300)
+        self.assertIn("conv2 backward of rank 1: ", result.stdout)
+        self.assertRegex(result.stdout, r"slowed on purpose +1:conv2:1000:backward")
+
+    def test_what_cannot_be_slowed_is_refused_by_one_rank(self):
+        for asked, words in (("1:conv2", "RANK:LAYER:PERCENT"), ("2:conv2:5", "from 0 to 1"),
+                             ("1:conv3:5", "no layer 'conv3'"), ("1:conv2:-5", "above 0"),
+                             ("1:conv2:5:sideways", "no phase 'sideways'")):
+            self.assert_refused(self.train(profile__inject=asked), CONFIGURATION,
+                                "profile.inject", asked, words)
 
 
 class WrongInput(TrainTest):
