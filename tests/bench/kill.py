@@ -22,12 +22,12 @@ import numpy as np
 from runs import ENVIRONMENT
 
 
-def ranks_of(mpirun):
-    """Process ids of the ranks: mpirun's children that run layerledger."""
+def ranks_of(mpirun, program):
+    """Process ids of the ranks: mpirun's children that run the program."""
     children = [child for list in pathlib.Path(f"/proc/{mpirun}/task").glob("*/children")
                 for child in list.read_text().split()]
     return [int(child) for child in children
-            if "layerledger" in pathlib.Path(f"/proc/{child}/comm").read_text()]
+            if pathlib.Path(f"/proc/{child}/exe").resolve() == pathlib.Path(program).resolve()]
 
 
 def check(path):
@@ -58,7 +58,7 @@ def trial(program, ranks, generator):
              "run.h5", "--output.commit_seconds", "0.05", "--output.progress", "none"],
             env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(generator.uniform(0.3, 3.0))
-        victims = ranks_of(job.pid)
+        victims = ranks_of(job.pid, program)
         if victims:
             os.kill(generator.choice(victims), signal.SIGKILL)
         else:

@@ -43,34 +43,43 @@ def start(words):
                             stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_checkpoint(folder, job):
+def has_half_checkpoint(folder, since):
+    try:
+        return any(half.stat().st_mtime >= since
+                   for half in (folder / "run.checkpoints").glob("*.part"))
+    except FileNotFoundError:  # it has its name by now
+        return False
+
+
+def wait_for_checkpoint(folder, job, since):
     """Until half a checkpoint is in the folder, or the job or our patience ends."""
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and job.poll() is None:
-        if list((folder / "run.checkpoints").glob("*.part")):
-            return
+    while (time.monotonic() < deadline and job.poll() is None
+           and not has_half_checkpoint(folder, since)):
         time.sleep(0.0005)
 
 
-def is_killed(words, folder, generator, longest):
-    """Starts the job and kills one of its ranks. False where the job ended first."""
+def killed(program, words, folder, generator, longest):
+    """Starts the job and kills one of its ranks. Nothing where the job ended first, else whether
+    half a checkpoint was left."""
+    started = time.time()
     job = start(words)
     time.sleep(generator.uniform(0.3, longest))
     if generator.random() < 0.5:
-        wait_for_checkpoint(folder, job)
-    while not (victims := ranks_of(job.pid)) and job.poll() is None:
+        wait_for_checkpoint(folder, job, started)
+    while not (victims := ranks_of(job.pid, program)) and job.poll() is None:
         time.sleep(0.05)  # on a busy machine the launcher alone may be there by now
     if not victims:
         code = job.wait(timeout=60)
         assert code == 0, f"the job failed ({code}): {job.stderr.read()}"
-        return False
+        return None
     os.kill(generator.choice(victims), signal.SIGKILL)
     try:
         code = job.wait(timeout=20)
     except subprocess.TimeoutExpired:
         job.kill()
         raise
-    return code != 0
+    return has_half_checkpoint(folder, started) if code != 0 else None
 
 
 def finish(words):
@@ -121,17 +130,22 @@ def main():
     with tempfile.TemporaryDirectory(prefix="layerledger-resume-") as name:
         undisturbed = pathlib.Path(name) / "undisturbed"
         finish(command(chosen.program, chosen.ranks, chosen.iterations, undisturbed))
-        kills = jobs = 0
+        kills = jobs = halves = 0
         while kills < chosen.kills:
             jobs += 1
+            assert jobs < 10 * chosen.kills, f"{jobs} jobs ended before they were killed"
             folder = pathlib.Path(name) / f"killed-{jobs}"
             words = command(chosen.program, chosen.ranks, chosen.iterations, folder)
-            while kills < chosen.kills and is_killed(words, folder, generator, chosen.longest):
+            while kills < chosen.kills:
+                left_half = killed(chosen.program, words, folder, generator, chosen.longest)
+                if left_half is None:
+                    break
                 kills += 1
+                halves += left_half
             finish(words)
             compare(folder, undisturbed, chosen.iterations)
-    print(f"{kills} kills of {jobs} jobs: every start went on from the last whole checkpoint, and "
-          f"every job ended with the losses and parameters of an undisturbed one, bit for bit")
+    print(f"{kills} kills of {jobs} jobs, {halves} of them in the middle of a checkpoint: every start "
+          f"went on from the last whole checkpoint, and every job ended with the losses and parameters of an undisturbed one, bit for bit")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Trials:
         return losses, staged
 
     def victims(self, job):
-        ranks = sorted(ranks_of(job.pid))
+        ranks = sorted(ranks_of(job.pid, self.program))
         kind = self.generator.choice(["leader", "other", "rsync", "launcher"])
         chosen = {"leader": ranks[:1], "other": ranks[1:], "rsync": rsyncs_into(self.root)[:1],
                   "launcher": [job.pid]}[kind]
