@@ -3,6 +3,7 @@
 #include <bit>
 #include <chrono>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "last_words.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
+#include "layerledger/base/output_file.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/base/waited.hpp"
 #include "layerledger/record/run_reader.hpp"
@@ -150,13 +152,17 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
     world.set_deadline(setup_deadline);
     log::keep_for_file();
     reset_peak_memory();
+    const std::string path = run_file_path(experiment);
+    if (dry_run) {
+        world.agree_on_root(
+            [&] { require_room_for_folder(std::filesystem::path(path).parent_path().string()); });
+    }
     TrainingJob job = set_up(world, experiment, dry_run);
     if (!job.data_is_here) {
         log::info("nothing was staged, the images were not looked at (--dry-run)");
         return ExitCode::ok;
     }
     announce(job, world);
-    const std::string path = run_file_path(job.experiment);
     world.agree_on_root([&] { require_images(job.images, images_digest); });
     const std::vector<Fact> identity = training_identity(job.experiment, *job.network, job.images,
                                                          world.size(), job.backend->info());

@@ -56,9 +56,11 @@ TrainingJob set_up(const Communicator& world, const Experiment& experiment, bool
         job.network = choose_network(job.experiment, job.images);
     });
     job.backend = choose_backend(job.experiment, device, job.rank, world);
-    require_memory(world, job.rank, job.experiment,
-                   compile_options(job.experiment, job.network->classes(), world.rank()),
-                   *job.network, *job.backend, validates(job));
+    const CompileOptions compile =
+        compile_options(job.experiment, job.network->classes(), world.rank());
+    world.agree([&] { job.backend->require(compile.precision); });
+    require_memory(world, job.rank, job.experiment, compile, *job.network, *job.backend,
+                   validates(job));
     world.agree([&] {
         job.source = choose_source(job.experiment, job.images, *job.network, world);
         job.options = trainer_options(job.experiment, *job.network,
@@ -86,6 +88,11 @@ void announce(const TrainingJob& job, const Communicator& world) {
                    job.options.compile.batch, " images on ", job.backend->info().name, "; ",
                    job.options.iterations, " iterations"));
     log::info(text("images: ", images_of(job), "; output: '", run_file_path(job.experiment), "'"));
+    if (job.options.profile.level != Level::off &&
+        job.options.profile.warmup >= job.options.iterations) {
+        log::info(text("nothing is measured: profile.warmup (", job.options.profile.warmup,
+                       ") takes all iterations"));
+    }
     if (job.experiment.device.backend == BackendChoice::automatic) {
         const std::string why = why_no_gpu();
         log::info(text("device.backend=auto chose ", job.backend->info().backend,

@@ -32,6 +32,20 @@ void make_folder(const std::string& folder) {
                      ") choose another one"));
 }
 
+void require_room_for_folder(const std::string& folder) {
+    std::error_code failure;
+    std::filesystem::path there = std::filesystem::absolute(folder, failure);
+    while (!std::filesystem::exists(there, failure) && there.has_relative_path()) {
+        there = there.parent_path();
+    }
+    const char* const why = !std::filesystem::is_directory(there, failure) ? "it is no folder"
+                            : ::access(there.c_str(), W_OK | X_OK) != 0    ? std::strerror(errno)
+                                                                           : nullptr;
+    LL_VALIDATE(why == nullptr, ExitCode::cannot_create,
+                text("cannot write below '", there.string(), "' (", why == nullptr ? "" : why,
+                     ") choose another folder"));
+}
+
 OutputFile::OutputFile(std::string path) : OutputFile(std::move(path), {}) {}
 
 OutputFile::OutputFile(std::string path, std::string_view writer)

@@ -73,7 +73,7 @@ std::vector<std::string> spelled_out(const std::vector<std::string>& arguments) 
             continue;
         }
         const Setting* setting = find_setting(std::string_view(word).substr(2));
-        const bool has_value = i + 1 < arguments.size() && Flag{}.read(arguments[i + 1]);
+        const bool has_value = i + 1 < arguments.size() && !arguments[i + 1].starts_with('-');
         if (setting != nullptr && setting->is_flag && !has_value) {
             words.emplace_back("true");
         } else if (word.ends_with('=') && word.find('=') == word.size() - 1) {

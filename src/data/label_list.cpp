@@ -191,6 +191,12 @@ std::unordered_map<std::string, std::string> read_class_names(
             names.emplace(name, begin == std::string::npos ? std::string() : line.substr(begin));
         }
     }
+    LL_VALIDATE(
+        std::ranges::any_of(classes, [&](const auto& name) { return names.contains(name); }),
+        ExitCode::bad_data,
+        text("'", file,
+             "' (data.class_names) names none of the classes (a line is the folder of a "
+             "class, a blank and what it is called) take another list"));
     return names;
 }
 

@@ -39,7 +39,9 @@ hdf5::File open(const std::string& path) {
                 "data.file is not set (data.source = packed reads images from it) set data.file to "
                 "a file that 'layerledger pack' has made");
     LL_VALIDATE(std::filesystem::is_regular_file(path), ExitCode::input_missing,
-                text("no packed file '", path, "' (data.file) make it with 'layerledger pack'"));
+                text("no packed file '", path, "' (data.file",
+                     std::filesystem::is_directory(path) ? "; it is a folder" : "",
+                     ") make it with 'layerledger pack'"));
     LL_VALIDATE(std::ifstream(path), ExitCode::input_missing,
                 text("cannot read '", path, "' (data.file; ", std::strerror(errno),
                      ") see to it that it can be read"));

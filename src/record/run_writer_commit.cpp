@@ -51,6 +51,10 @@ void RunWriter::State::go_on() {
         earlier = continue_run_file(open.file, description.start);
         open.file.close();
     } catch (const std::exception& error) {
+        LL_VALIDATE(disk::SharedLock(path).is_held(), ExitCode::cannot_create,
+                    text("cannot go on in '", path,
+                         "' (another program has locked it) close it there, or choose another "
+                         "output.file"));
         throw Error(ExitCode::bad_data, text("cannot go on in '", path, "' (", error.what(),
                                              ") choose another output.file"));
     }
@@ -130,6 +134,7 @@ void RunWriter::State::warn_once(const std::exception& error) {
                           ") training goes on, its records wait in memory"));
     }
     is_failing = true;
+    failure = error.what();
 }
 
 /// After something was written and nothing waits.

@@ -83,7 +83,8 @@ bool RunWriter::State::finish(RunStatus status, std::chrono::nanoseconds patienc
     }
     if (!is_ended || dropped > 0) {
         log::error(text("'", path, "' is not whole (records of ", dropped, " iterations are lost",
-                        is_ended ? "" : ", and its end", ") make room and run again"));
+                        is_ended ? "" : ", and its end", failure.empty() ? "" : ": ", failure,
+                        ") see to its disk and folder, and run again"));
     }
     return is_ended && dropped == 0;
 }

@@ -36,6 +36,7 @@ struct RunWriter::State {
     EarlierStart earlier;           ///< nothing but the past where the file is new
     std::uint64_t end_of_data = 0;  ///< size of the file without its spare room
     bool is_failing = false;
+    std::string failure;  ///< why the last write failed; empty where none has
     bool is_finished = false;
     std::timed_mutex turn;  ///< of the thread that is in a method
 

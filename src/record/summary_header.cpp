@@ -103,10 +103,8 @@ void add_header(Table& table, const RunSummary& run) {
                   duration_text(validation.seconds), ")"));
     }
     if (run.skipped_images > 0) {
-        fact("skipped",
-             text(run.skipped_images, run.skipped_images == 1
-                                          ? " image could not be read and was replaced"
-                                          : " images could not be read and were replaced"));
+        fact("skipped", text(run.skipped_images, run.skipped_images == 1 ? " time" : " times",
+                             " an image could not be read and another took its place"));
     }
 }
 

@@ -131,7 +131,10 @@ std::string to_text(const TwinRecord& twin) {
     const std::string interval =
         std::isnan(twin.median_low)
             ? "too few iterations for an interval"
-            : text("95 % interval ", fixed(twin.median_low, 2), " to ", fixed(twin.median_high, 2));
+            : text("95 % interval ", fixed(twin.median_low, 2), " to ", fixed(twin.median_high, 2),
+                   twin.median_high < 0
+                       ? "; profiling makes nothing faster: the machine was not the same in both"
+                       : "");
     return text(
         with_sign(twin.median_percent), " of the median iteration (", interval, "); training ",
         with_sign(percent_more(twin.profiled_seconds, twin.unprofiled_seconds)), " (",

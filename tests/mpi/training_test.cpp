@@ -53,6 +53,7 @@ public:
     [[nodiscard]] std::unique_ptr<Buffer> allocate(std::size_t floats) override {
         return backend_->allocate(floats);
     }
+    void require(Precision precision) const override { backend_->require(precision); }
     [[nodiscard]] std::size_t estimate_bytes(const Network& network,
                                              const CompileOptions& options) const override {
         return backend_->estimate_bytes(network, options);

@@ -135,6 +135,7 @@ public:
     std::unique_ptr<Buffer> allocate(std::size_t floats) override {
         return std::make_unique<FakeBuffer>(floats);
     }
+    void require(Precision) const override {}
     std::size_t estimate_bytes(const Network&, const CompileOptions&) const override { return 0; }
     std::unique_ptr<LayerOps> compile(const Network& network, const CompileOptions&,
                                       Recorder&) override {

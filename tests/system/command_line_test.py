@@ -15,7 +15,7 @@ import unittest
 
 PROGRAM = os.environ["LAYERLEDGER"]
 MPIRUN = [*os.environ["MPIRUN"].split(), "-n", "1"]
-USAGE, BAD_DATA, MISSING, CONFIGURATION = 64, 65, 66, 78
+USAGE, BAD_DATA, MISSING, UNAVAILABLE, CANNOT_CREATE, CONFIGURATION = 64, 65, 66, 69, 73, 78
 
 
 def layerledger(*arguments, variables=None):
@@ -169,6 +169,16 @@ class TrainSettings(CommandLineTest):
         self.assert_refused(CONFIGURATION, "did you mean 'alexnet'?",
                             arguments=["train", "--network.architecture", "alexnett",
                                        "--train.iterations", "1", "--dry-run"])
+
+    def test_a_dry_run_finds_what_the_run_would(self):
+        for code, says, settings in (
+                (UNAVAILABLE, "precision tf32 is not supported by the cpu backend",
+                 ["--train.precision", "tf32", "--device.backend", "cpu"]),
+                (CANNOT_CREATE, "cannot write below '/dev/null' (it is no folder)",
+                 ["--output.directory", "/dev/null/runs"])):
+            self.assert_refused(code, says, arguments=["train", "--network.architecture", "lenet5",
+                                                       "--train.iterations", "1", "--dry-run",
+                                                       *settings])
 
     def test_print_config_reads_back(self):
         first = layerledger("train", "--print-config", "--train.epochs", "7",

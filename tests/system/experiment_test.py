@@ -144,7 +144,8 @@ class Twin(ExperimentTest):
         self.assertEqual(names[4:], ["twin.profiled_us", "twin.unprofiled_us",
                                      "twin.profiled_training_s", "twin.unprofiled_training_s"])
         said = re.search(r"profiling against none: (\S+) % of the median iteration "
-                         r"\(95 % interval (\S+) to (\S+)\); training (\S+) %", result.stdout)
+                         r"\(95 % interval (\S+) to ([-\d.]+)(?:; [^)]*)?\); "
+                         r"training (\S+) %", result.stdout)
         training = (facts["profiled_training"] / facts["unprofiled_training"] - 1) * 100
         for number, fact in zip(said.groups(), [facts["median_percent"], facts["median_low"],
                                                 facts["median_high"], training], strict=True):

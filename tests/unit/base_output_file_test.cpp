@@ -58,6 +58,10 @@ TEST(OutputFile, RefusesAFolderThatIsNotThere) {
     EXPECT_EQ(code_of([&] { OutputFile(folder.path("none/table.csv")); }), ExitCode::cannot_create);
     std::ofstream(folder.path("file")) << "x";
     EXPECT_EQ(code_of([&] { make_folder(folder.path("file/below")); }), ExitCode::cannot_create);
+    EXPECT_EQ(code_of([&] { require_room_for_folder(folder.path("file/below")); }),
+              ExitCode::cannot_create);
+    EXPECT_EQ(code_of([&] { require_room_for_folder(folder.path("none/below")); }), ExitCode::ok);
+    EXPECT_FALSE(std::filesystem::exists(folder.path("none")));
     make_folder(folder.path("a/b"));
     EXPECT_TRUE(std::filesystem::is_directory(folder.path("a/b")));
 }

@@ -159,8 +159,11 @@ TEST(WrongCommandLine, WithAStrayWord) {
     EXPECT_EQ(complaint_about({"--train.epochs", "3", "configs/alexnet-64.cfg"}),
               "64: stray word 'configs/alexnet-64.cfg' (command line); settings are given as "
               "--section.key VALUE");
+}
+
+TEST(WrongCommandLine, WithAFlagThatIsNeitherTrueNorFalse) {
     EXPECT_EQ(complaint_about({"--output.overwrite", "perhaps"}),
-              "64: stray word 'perhaps' (command line); settings are given as --section.key VALUE");
+              "78: output.overwrite cannot be 'perhaps' (command line); it takes true or false");
 }
 
 TEST(WrongCommandLine, WithAnOptionWithoutItsValue) {

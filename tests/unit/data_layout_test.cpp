@@ -113,8 +113,10 @@ TEST_F(Layout, NumbersNeedTheWholeSet) {
     std::filesystem::remove_all(root_ / "train/n02");
     expect_error(ExitCode::bad_data, "train/ has 2) name by data.class_names a file");
     const auto expected = ElementsAre("val/val_1.JPEG 1", "val/val_2.JPEG 0", "val/val_3.JPEG 1");
-    write_text("names", "n03 three\nn01\nn02 two\n");
     settings_.class_names = (root_ / "names").string();
+    write_text("names", "cats\ndogs\n");
+    expect_error(ExitCode::bad_data, "names none of the classes");
+    write_text("names", "n03 three\nn01\nn02 two\n");
     EXPECT_THAT(validation(), expected);
     settings_.class_names.clear();
     StagingMarker marker;

@@ -343,7 +343,7 @@ TEST(ToText, IsTheTableThatPeopleRead) {
   throughput          640.0 images/s
   loss                6.9078 -> 2.2500
   validation          top-1 57.12 %, top-5 80.20 %, loss 1.8000 on 50000 images after iteration 105 (3 min 20 s)
-  skipped             3 images could not be read and were replaced
+  skipped             3 times an image could not be read and another took its place
 
   layer                  forward ms  backward ms    update ms      share %      GFLOP/s   memory MiB
   conv1                      20.000       40.000        1.000        30.00        491.8          3.5  ######

@@ -49,6 +49,9 @@ TEST(Twin, ComparesTheSlowestRankAfterWarmUp) {
     EXPECT_DOUBLE_EQ(twin.profiled_seconds, 150e-6 * 10);
     EXPECT_DOUBLE_EQ(twin.median_low, 50);  // nothing varies
     EXPECT_DOUBLE_EQ(twin.median_high, 50);
+    EXPECT_THAT(to_text(compare_twins(folder.path("without.h5"), folder.path("with.h5"))),
+                HasSubstr("-33.33 to -33.33; profiling makes nothing faster: the machine was not "
+                          "the same in both)"));
     EXPECT_THAT(to_text(twin),
                 StartsWith("+50.00 % of the median iteration (95 % interval 50.00 to 50.00); "
                            "training +50.00 % (0.002 s against 0.001 s), mean iteration +50.00 %"));

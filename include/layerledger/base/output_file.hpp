@@ -9,6 +9,9 @@ namespace layerledger {
 /// Makes the folder and those above it where they are missing. Throws Error{cannot_create}.
 void make_folder(const std::string& folder);
 
+/// Throws Error{cannot_create} where `make_folder` would, as far as that shows without making it.
+void require_room_for_folder(const std::string& folder);
+
 /// Written under another name beside its own until it is complete; what is there under its name
 /// stays until then, and is replaced.
 class OutputFile {

@@ -209,6 +209,10 @@ public:
 
     [[nodiscard]] virtual std::unique_ptr<Buffer> allocate(std::size_t floats) = 0;
 
+    /// Throws Error{unavailable} where the device does not compute in this precision; so does
+    /// `compile`.
+    virtual void require(Precision precision) const = 0;
+
     /// Device bytes that `compile` would take, arenas left out. Cheap: no memory is allocated.
     [[nodiscard]] virtual std::size_t estimate_bytes(const Network& network,
                                                      const CompileOptions& options) const = 0;

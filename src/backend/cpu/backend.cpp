@@ -118,6 +118,17 @@ public:
         return std::make_unique<HostBuffer>(floats);
     }
 
+    void require(Precision precision) const override {
+        if (precision == Precision::tf32) {
+            throw Error(ExitCode::unavailable,
+                        "precision tf32 is not supported by the cpu backend (it is a format of "
+                        "GPUs) use train.precision=fp32");
+        }
+        LL_VALIDATE(precision != Precision::bf16 || multiplies_bf16(isa_), ExitCode::unavailable,
+                    text("precision bf16 is not supported by this processor (it has ",
+                         isa_name(isa_), ", not avx512_bf16 or amx) use train.precision=fp32"));
+    }
+
     [[nodiscard]] std::size_t estimate_bytes(const Network& network,
                                              const CompileOptions& options) const override {
         return cpu::estimate_bytes(network, options);
@@ -126,7 +137,7 @@ public:
     [[nodiscard]] std::unique_ptr<LayerOps> compile(const Network& network,
                                                     const CompileOptions& options,
                                                     Recorder& recorder) override {
-        check_precision(options.precision);
+        require(options.precision);
         return std::make_unique<CompiledNetwork>(network, options, recorder);
     }
 
@@ -139,17 +150,6 @@ public:
     }
 
 private:
-    void check_precision(Precision precision) const {
-        if (precision == Precision::tf32) {
-            throw Error(ExitCode::unavailable,
-                        "precision tf32 is not supported by the cpu backend (it is a format of "
-                        "GPUs) use train.precision=fp32");
-        }
-        LL_VALIDATE(precision != Precision::bf16 || multiplies_bf16(isa_), ExitCode::unavailable,
-                    text("precision bf16 is not supported by this processor (it has ",
-                         isa_name(isa_), ", not avx512_bf16 or amx) use train.precision=fp32"));
-    }
-
     dnnl::cpu_isa isa_ = dnnl::get_effective_cpu_isa();
     DeviceInfo info_;
     ClockMarks marks_;

@@ -45,6 +45,10 @@ std::unique_ptr<Buffer> CudaBackend::allocate(std::size_t floats) {
     return std::make_unique<GpuBuffer>(gpu_, floats);
 }
 
+void CudaBackend::require(Precision precision) const {
+    require_precision(precision, gpu_.info().name, gpu_.major(), gpu_.minor());
+}
+
 std::size_t CudaBackend::estimate_bytes(const Network& network,
                                         const CompileOptions& options) const {
     return cuda::estimate_bytes(network, options);
@@ -52,20 +56,17 @@ std::size_t CudaBackend::estimate_bytes(const Network& network,
 
 std::unique_ptr<LayerOps> CudaBackend::compile(const Network& network,
                                                const CompileOptions& options, Recorder& recorder) {
-    const auto require = [&] {
-        require_precision(options.precision, gpu_.info().name, gpu_.major(), gpu_.minor());
-    };
     const auto compiled = [&] {
         return std::make_unique<CompiledNetwork>(gpu_, engines_, network, options, recorder);
     };
     const Communicator* world = gpu_.world();
     if (world == nullptr || world->size() == 1) {
-        require();
+        require(options.precision);
         return compiled();
     }
     // Rank 0 is first, and the others take the engines that it found by trial: all use the same,
     // and none waits in the middle of it for one that has failed.
-    world->agree(require);
+    world->agree([&] { require(options.precision); });
     std::unique_ptr<LayerOps> ops;
     world->agree_on_root([&] { ops = compiled(); });
     engines_.share(*world);

@@ -20,6 +20,7 @@ public:
     [[nodiscard]] MarkSource& marks() noexcept override { return gpu_.marks(); }
     [[nodiscard]] Annotations& annotations() noexcept override { return annotations_; }
     [[nodiscard]] std::unique_ptr<Buffer> allocate(std::size_t floats) override;
+    void require(Precision precision) const override;
     [[nodiscard]] std::size_t estimate_bytes(const Network& network,
                                              const CompileOptions& options) const override;
     [[nodiscard]] std::unique_ptr<LayerOps> compile(const Network& network,
