@@ -58,6 +58,9 @@ ExitCode run_close_command(const std::vector<std::string>& arguments) {
     const ParsedCommandLine parsed = parse_command_line(arguments, process_environment());
     const Experiment& experiment = parsed.experiment;
     require_run_file_name(experiment);
+    if (parsed.print_config) {
+        std::cout << experiment.to_ini();
+    }
     if (parsed.dry_run || parsed.print_config) {
         return ExitCode::ok;  // such a start writes nothing
     }

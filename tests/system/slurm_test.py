@@ -5,6 +5,7 @@ Runs the program named by the environment variable LAYERLEDGER.
 
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import time
@@ -136,7 +137,71 @@ class Scripts(SlurmTest):
             np.testing.assert_array_equal(run["iteration"][:n], np.arange(n))
 
 
+    def test_setup_may_use_what_is_not_set(self):
+        self.assert_ends(self.submit("multi_node.sbatch", *TWO_RANKS,
+                                     SETUP="export EXTRA=$NOT_SET_ANYWHERE:x; echo EXTRA=$EXTRA"))
+
+    def test_setup_that_fails_ends_the_job(self):
+        job = self.submit("multi_node.sbatch", *TWO_RANKS, SETUP="ls /no/such/module")
+        self.assert_ends(job, "FAILED", 2)
+        self.assertIn("/no/such/module", self.log(job))
+
+    def test_scripts_outside_a_job_say_so(self):
+        for script in ("single_node", "multi_node", "cpu_nodes", "requeue"):
+            done = cluster.run("bash", SCRIPTS / f"{script}.sbatch")
+            self.assertEqual(done.returncode, 64)
+            self.assertIn(f"write 'sbatch {SCRIPTS / script}.sbatch ...'", done.stderr)
+        done = cluster.run("bash", SCRIPTS / "scaling_report.sbatch")
+        self.assertEqual((done.returncode, "FOLDER RUNS" in done.stderr), (64, True))
+
+
 class Requeue(SlurmTest):
+    def kill_rank(self, job):
+        wanted = {f"SLURM_JOB_ID={job}".encode(), b"PMIX_RANK=1",
+                  f"SLURM_CONF={cluster.folder}/slurm.conf".encode()}
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "comm").read_text() == "layerledger\n" and \
+                        wanted <= set((process / "environ").read_bytes().split(b"\0")):
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+            except OSError:
+                pass  # it has ended meanwhile
+        self.fail(f"rank 1 is not there\n{self.log(job)}")
+
+    def checkpoints(self):
+        return list(self.folder.glob("run.checkpoints/*"))
+
+    def test_after_a_lost_rank_it_goes_on_from_the_newest_checkpoint(self):
+        iterations = 500
+        whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
+                            folder=self.folder / "undisturbed")
+        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
+                          settings=("--output.commit_seconds", "0.1"), CHECKPOINT_EVERY="20")
+        self.wait_for(self.checkpoints, job)
+        self.kill_rank(job)
+        self.wait_for(lambda: cluster.job(job).get("Restarts") == "1", job)
+        self.assertIn("ends here with 137; the job is queued again", self.log(job))
+        with h5py.File(self.run_file) as run:
+            self.assertEqual(run.attrs["status"], "failed")
+        cluster.start_now(job)
+        self.assert_ends(job, seconds=120)
+        self.assert_ends(whole, seconds=120)
+        with h5py.File(self.run_file) as run, \
+                h5py.File(self.folder / "undisturbed" / "run.h5") as other:
+            self.assertEqual(run.attrs["status"], "complete")
+            self.assertEqual(run["starts/started_iteration"].shape, (2,))
+            np.testing.assert_array_equal(run["loss"][:], other["loss"][:])
+
+    def test_after_a_lost_rank_that_saved_nothing_it_ends(self):
+        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=10**6,
+                          settings=("--output.commit_seconds", "0.1"), CHECKPOINT_EVERY="1000000")
+        self.wait_for(lambda: self.committed() > 5, job)
+        self.kill_rank(job)
+        self.assert_ends(job, "FAILED", 137)
+        self.assertEqual(cluster.job(job).get("Restarts"), "0")
+        self.assertEqual(self.checkpoints(), [])
+
     def test_preempted_it_saves_goes_back_into_the_queue_and_on_without_a_seam(self):
         iterations = 500
         whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
