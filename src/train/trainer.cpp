@@ -193,6 +193,7 @@ void Trainer::restore(const TrainerState& state) {
     LL_EXPECT(done_ == 0);
     layerledger::restore(state_holders(), state, world_.rank());
     done_ = state.iteration;
+    synchronizer_.count_from(done_);
     options_.profile.warmup += done_;
     source_.seek(done_);
 }

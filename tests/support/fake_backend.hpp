@@ -178,7 +178,11 @@ public:
         span.start = clock_.mark();
         spans_.push_back(&span);
     }
+    void count_from(std::int64_t iteration) override { iteration_ = iteration; }
+    /// That the next sums belong to.
+    [[nodiscard]] std::int64_t iteration() const noexcept { return iteration_; }
     void join() override {
+        ++iteration_;
         journal_.push_back("join");
         for (BucketSpan* span : spans_) {
             span->transfer = span->start;
@@ -192,6 +196,7 @@ private:
     Journal& journal_;
     ManualClock& clock_;
     std::vector<BucketSpan*> spans_;
+    std::int64_t iteration_ = 0;
 };
 
 class FakeSource final : public BatchSource {

@@ -275,6 +275,7 @@ TEST(Trainer, GoesOnWhereAStateWasTakenAndWarmsUpAgain) {
     EXPECT_EQ(bench.observer.reports[0].iteration, 3);
     EXPECT_TRUE(bench.observer.reports[0].warmup);
     EXPECT_FALSE(bench.observer.reports[1].warmup);
+    EXPECT_EQ(bench.collective.iteration(), 6);  // what a sum that fails is named by
 }
 
 TEST(Trainer, OverheadCheckGivesAFigureOnceThereAreEnoughPairs) {

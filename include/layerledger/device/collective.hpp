@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "layerledger/base/ids.hpp"
 #include "layerledger/device/backend.hpp"
@@ -38,6 +39,9 @@ public:
     /// place. Returns at once. `span` is filled in by the time `join` returns and must live till
     /// then.
     virtual void start(BucketId bucket, DeviceSpan values, BucketSpan& span) = 0;
+
+    /// What messages call the iteration until the next `join`, which counts on; 0 at first.
+    virtual void count_from(std::int64_t /*iteration*/) {}
 
     /// Holds the compute stream until every started bucket is summed.
     /// Throws Error when a deadline passes or a rank is lost, naming the bucket.

@@ -20,6 +20,9 @@ public:
     GradientSynchronizer(Collective& collective, Annotations& annotations, Recorder& recorder,
                          Buffer& gradients, std::vector<Bucket> buckets);
 
+    /// The next iteration's number, where it is not 0.
+    void count_from(std::int64_t iteration) { collective_.count_from(iteration); }
+
     /// The backward pass of `layer` is done (or enqueued): starts the buckets that it completes.
     void gradients_ready(LayerId layer);
 

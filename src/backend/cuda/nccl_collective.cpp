@@ -106,6 +106,11 @@ public:
         }
     }
 
+    void count_from(std::int64_t iteration) override {
+        const std::lock_guard lock(mutex_);
+        iteration_ = iteration;
+    }
+
     void join() override {
         enqueue_held();
         if (const auto sending = std::exchange(sending_, std::nullopt)) {
@@ -115,6 +120,7 @@ public:
         }
         joined_.record(stream_);
         joined_.hold(gpu_.compute());
+        const std::lock_guard lock(mutex_);
         ++iteration_;
     }
 
@@ -242,7 +248,7 @@ private:
     std::deque<Outstanding> outstanding_;  // in the order of the stream
     std::vector<Event> spare_;
     Waited front_waited_;         // since the front one is the front one
-    std::int64_t iteration_ = 0;  // of this start of the job
+    std::int64_t iteration_ = 0;
     std::optional<SumFailure> failure_;
     bool noticed_ = false;
     bool stopping_ = false;
