@@ -73,6 +73,10 @@ Communicator Communicator::node() const {
 }
 
 void Communicator::barrier(std::chrono::nanoseconds deadline, const std::string& what) const {
+    barrier(deadline, [&what] { return what; });
+}
+
+void Communicator::barrier(std::chrono::nanoseconds deadline, const NameOfWait& what) const {
     if (!handle_) {
         return;
     }

@@ -22,6 +22,12 @@ void nap(std::chrono::nanoseconds waited, std::chrono::nanoseconds spinning) {
 
 void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
               std::chrono::nanoseconds spinning) {
+    wait_for(
+        request, deadline, [&what] { return what; }, spinning);
+}
+
+void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const NameOfWait& what,
+              std::chrono::nanoseconds spinning) {
     Waited since_beginning;
     for (;;) {
         int done = 0;
@@ -34,7 +40,7 @@ void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std
             throw DeadlineError(
                 ExitCode::internal,
                 text("waited ", duration_text(std::chrono::duration<double>(waited).count()),
-                     " for ", what,
+                     " for ", what(),
                      " (a rank hangs or its node is cut off) look at the log of the "
                      "rank that is missing"));
         }

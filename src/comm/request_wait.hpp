@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "layerledger/comm/communicator.hpp"
+
 namespace layerledger {
 
 /// How long a wait is polled without naps. Ranks that have met answer within the longer one, and a
@@ -23,6 +25,9 @@ void nap(std::chrono::nanoseconds waited, std::chrono::nanoseconds spinning);
 /// Polls until a request is done, with naps between once that takes long. Throws Error{internal}
 /// after `deadline`: then MPI may still write into what the request works on.
 void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const std::string& what,
+              std::chrono::nanoseconds spinning = spin);
+/// The same where a name is made only once it is needed.
+void wait_for(MPI_Request& request, std::chrono::nanoseconds deadline, const NameOfWait& what,
               std::chrono::nanoseconds spinning = spin);
 
 /// Waits for a request that works on `memory`, which is left to MPI if that fails.

@@ -21,6 +21,9 @@ inline constexpr std::chrono::seconds default_deadline{120};
 /// And this one set-up, in which one rank may list a large data set while the others wait.
 inline constexpr std::chrono::seconds setup_deadline{1800};
 
+/// What is waited for, in the words of a message.
+using NameOfWait = std::function<std::string()>;
+
 /// An error that all ranks know of: they leave in order, and the rank that met it says why.
 class AgreedError : public Error {
 public:
@@ -61,6 +64,8 @@ public:
     /// A barrier that polls with naps between, so that a long wait costs no processor; throws
     /// Error{internal} after `deadline`. `what` names the wait in the message.
     void barrier(std::chrono::nanoseconds deadline, const std::string& what) const;
+    /// Inside an iteration, where the name is not worth making unless it is needed.
+    void barrier(std::chrono::nanoseconds deadline, const NameOfWait& what) const;
 
     void all_reduce_sum(std::span<float> values) const;
     /// The one call without a deadline: for large data, which MPI sums faster in its blocking form.

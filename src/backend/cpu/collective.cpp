@@ -48,7 +48,7 @@ std::string named(const Bucket& bucket) {
 void sum(const Communicator& world, const Bucket& bucket, std::chrono::nanoseconds deadline,
          std::atomic<std::int64_t>& steps) {
     bucket.span->start = now_ns();
-    world.barrier(deadline, named(bucket));
+    world.barrier(deadline, [&bucket] { return named(bucket); });
     ++steps;
     bucket.span->transfer = now_ns();
     world.all_reduce_sum_unwatched({bucket.values.data, bucket.values.size});

@@ -68,7 +68,8 @@ public:
           received_(Collective::vote_slots * sizeof(float)),
           nccl_(world, rank, shares_gpu(world, gpu), options.deadline) {
         // NCCL connects the ranks when the first sum asks for it: now, outside every iteration.
-        nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(), "the first all-reduce");
+        nccl_.all_reduce_sum({token_.as<float>(), 1}, stream_.get(),
+                             [] { return "the first all-reduce"; });
         watch_sum({}, sizeof(float));
         watchdog_ = std::thread([this] { watch(); });
     }
@@ -159,7 +160,7 @@ private:
     }
 
     void enqueue(const Bucket& bucket) {
-        const std::string what = named(bucket.id, bytes_of(bucket), iteration_);
+        const auto what = [&] { return named(bucket.id, bytes_of(bucket), iteration_); };
         BucketSpan& span = *bucket.span;
         if (span.is_wanted) {
             span.start = gpu_.marks().mark_on(stream_);
@@ -247,7 +248,7 @@ private:
     NcclCommunicator nccl_;
     std::deque<Outstanding> outstanding_;  // in the order of the stream
     std::vector<Event> spare_;
-    Waited front_waited_;         // since the front one is the front one
+    Waited front_waited_;  // since the front one is the front one
     std::int64_t iteration_ = 0;
     std::optional<SumFailure> failure_;
     bool noticed_ = false;

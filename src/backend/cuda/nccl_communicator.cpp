@@ -66,7 +66,7 @@ NcclCommunicator::NcclCommunicator(const Communicator& world, const RankMap& ran
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     settle(ncclCommInitRankConfig(&comm_, world.size(), id, world.rank(), &config),
-           "ncclCommInitRankConfig", "making NCCL's communicator");
+           "ncclCommInitRankConfig", [] { return "making NCCL's communicator"; });
 }
 
 NcclCommunicator::~NcclCommunicator() {
@@ -89,13 +89,12 @@ NcclCommunicator::~NcclCommunicator() {
 }
 
 void NcclCommunicator::all_reduce_sum(DeviceSpan values, cudaStream_t stream,
-                                      const std::string& what) {
+                                      const NameOfWait& what) {
     settle(ncclAllReduce(values.data, values.data, values.size, ncclFloat, ncclSum, comm_, stream),
            "ncclAllReduce", what);
 }
 
-void NcclCommunicator::settle(ncclResult_t status, const char* expression,
-                              const std::string& what) {
+void NcclCommunicator::settle(ncclResult_t status, const char* expression, const NameOfWait& what) {
     const auto begun = Clock::now();
     while (status == ncclInProgress) {
         const auto waited = Clock::now() - begun;
@@ -103,7 +102,8 @@ void NcclCommunicator::settle(ncclResult_t status, const char* expression,
             abort();
             throw DeadlineError(
                 ExitCode::internal,
-                text(what, " is not there after ", std::chrono::duration<double>(deadline_).count(),
+                text(what(), " is not there after ",
+                     std::chrono::duration<double>(deadline_).count(),
                      " s (a rank or the network between the nodes is missing) look at the "
                      "log of the other ranks, and try NCCL_DEBUG=INFO"));
         }
@@ -118,7 +118,7 @@ void NcclCommunicator::settle(ncclResult_t status, const char* expression,
         status = asked == ncclSuccess ? status : asked;
     }
     if (status != ncclSuccess) {
-        const std::string reason = text(what, ": ", reason_of(status, comm_));
+        const std::string reason = text(what(), ": ", reason_of(status, comm_));
         const LibraryCall call{"NCCL", static_cast<int>(status), expression};
         abort();
         if (status == ncclRemoteError) {

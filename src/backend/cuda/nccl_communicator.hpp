@@ -25,8 +25,10 @@ public:
     /// Waits for the other ranks, but not long.
     ~NcclCommunicator();
 
-    /// Enqueues a sum in place. `what` names it in the message where that does not succeed.
-    void all_reduce_sum(DeviceSpan values, cudaStream_t stream, const std::string& what);
+    /// Enqueues a sum in place: of gradients, whose mean the optimizer's update makes of it on its
+    /// way (`OptimizerStep::gradient_scale`), whoever summed. `what` names it in the message where
+    /// that does not succeed.
+    void all_reduce_sum(DeviceSpan values, cudaStream_t stream, const NameOfWait& what);
 
     /// What went wrong behind the caller's back ("remote error: ...").
     [[nodiscard]] ReportedFault fault() const;
@@ -35,7 +37,7 @@ public:
     void abort() noexcept;
 
 private:
-    void settle(ncclResult_t status, const char* expression, const std::string& what);
+    void settle(ncclResult_t status, const char* expression, const NameOfWait& what);
 
     std::chrono::nanoseconds deadline_;
     ncclComm_t comm_ = nullptr;

@@ -22,6 +22,11 @@ struct Bucket {
     BucketSpan* span;
 };
 
+std::string named(const Bucket& bucket) {
+    return text("the all-reduce of gradient bucket ", bucket.id.value, " (",
+                bytes_text(static_cast<double>(bucket.values.size * sizeof(float))), ")");
+}
+
 /// Gradients go to the host under the backward pass; `join` sums them there, one bucket after the
 /// other. Where NCCL cannot be had, and what NCCL's sums are held against.
 class StagedCollective final : public Collective {
@@ -86,10 +91,7 @@ private:
         if (bucket.span->is_wanted) {
             bucket.span->start = gpu_.marks().mark_on(stream_);
         }
-        world_.barrier(
-            options_.deadline,
-            text("the all-reduce of gradient bucket ", bucket.id.value, " (",
-                 bytes_text(static_cast<double>(bucket.values.size * sizeof(float))), ")"));
+        world_.barrier(options_.deadline, [&bucket] { return named(bucket); });
         if (bucket.span->is_wanted) {
             bucket.span->transfer = gpu_.marks().mark_on(stream_);
         }
