@@ -13,8 +13,8 @@ public:
           x_(plan.tensor(op.inputs[0])),
           y_(plan.tensor(op.id)) {
         const auto bytes = static_cast<std::size_t>(y_.extent.channels) * sizeof(float);
-        for (float** array : {&arrays_.running_mean, &arrays_.running_variance, &arrays_.mean,
-                              &arrays_.inverse}) {
+        for (float** array :
+             {&arrays_.running_mean, &arrays_.running_variance, &arrays_.mean, &arrays_.inverse}) {
             *array = static_cast<float*>(plan.allocate(bytes));
         }
         const std::vector<float> ones(static_cast<std::size_t>(y_.extent.channels), 1.0F);
@@ -27,20 +27,20 @@ public:
     void forward(Mode mode) override {
         const kernels::BatchNormArrays arrays = bound();
         if (mode == Mode::training) {
-            kernels::batch_norm_training(plan_.type(), x_.data, y_.data, nullptr, attributes_.relu,
+            kernels::batch_norm_training(plan_.type(), x_.data, y_.data, attributes_.relu,
                                          attributes_.epsilon, attributes_.momentum, arrays,
                                          y_.extent, plan_.stream());
         } else {
-            kernels::batch_norm_inference(plan_.type(), x_.data, y_.data, nullptr, attributes_.relu,
+            kernels::batch_norm_inference(plan_.type(), x_.data, y_.data, attributes_.relu,
                                           attributes_.epsilon, arrays, y_.extent, plan_.stream());
         }
     }
     void backward() override {
         // The sums are the parameters' gradients, and the input's gradient needs them.
-        kernels::batch_norm_backward(
-            plan_.type(), x_.data, y_.data, y_.gradient, target_.data, nullptr, attributes_.relu,
-            plan_.parameter(op_.parameters[0]).gradient, plan_.parameter(op_.parameters[1]).gradient,
-            bound(), target_.accumulate, y_.extent, plan_.stream());
+        kernels::batch_norm_backward(plan_.type(), x_.data, y_.data, y_.gradient, target_.data,
+                                     attributes_.relu, plan_.parameter(op_.parameters[0]).gradient,
+                                     plan_.parameter(op_.parameters[1]).gradient, bound(),
+                                     target_.accumulate, y_.extent, plan_.stream());
     }
     [[nodiscard]] Statistics statistics() const noexcept override {
         return {arrays_.running_mean, arrays_.running_variance, y_.channels};

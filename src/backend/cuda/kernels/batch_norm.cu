@@ -112,9 +112,8 @@ __global__ void finish_moments_kernel(const T* x, double pixels, int channels, i
 
 // Without a batch's moments the running ones serve.
 template <class T>
-__global__ void normalize_kernel(const void* x, const void* residual, void* y, bool relu,
-                                 bool running, float epsilon, BatchNormArrays arrays,
-                                 std::int64_t vectors, int row_vectors) {
+__global__ void normalize_kernel(const void* x, void* y, bool relu, bool running, float epsilon,
+                                 BatchNormArrays arrays, std::int64_t vectors, int row_vectors) {
     constexpr int size = Vector<T>::size;
     const std::int64_t index = global_index();
     if (index >= vectors) {
@@ -130,17 +129,10 @@ __global__ void normalize_kernel(const void* x, const void* residual, void* y, b
     load_floats<T>(arrays.scale + channel, scales);
     load_floats<T>(arrays.shift + channel, shifts);
     Vector<T> value = load<T>(x, index);
-    Vector<T> other{};
-    if (residual != nullptr) {
-        other = load<T>(residual, index);
-    }
 #pragma unroll
     for (int i = 0; i < size; ++i) {
         const float inverse = running ? rsqrtf(spreads[i] + epsilon) : spreads[i];
-        float result = (value.get(i) - means[i]) * (inverse * scales[i]) + shifts[i];
-        if (residual != nullptr) {
-            result += other.get(i);
-        }
+        const float result = (value.get(i) - means[i]) * (inverse * scales[i]) + shifts[i];
         value.set(i, relu ? rectified(result) : result);
     }
     store<T>(y, index, value);
@@ -193,7 +185,7 @@ __global__ void finish_gradients_kernel(const float* partial, float* dshift, flo
 // dx = scale * inverse * (dy - mean(dy) - normal * mean(dy * normal))
 template <class T>
 __global__ void input_gradient_kernel(const void* x, const void* y, const void* dy, void* dx,
-                                      void* dresidual, const float* dshift, const float* dscale,
+                                      const float* dshift, const float* dscale,
                                       BatchNormArrays arrays, float share, bool accumulate,
                                       std::int64_t vectors, int row_vectors) {
     constexpr int size = Vector<T>::size;
@@ -214,9 +206,6 @@ __global__ void input_gradient_kernel(const void* x, const void* y, const void* 
     load_floats<T>(dscale + channel, products);
     Vector<T> value = load<T>(x, index);
     const Vector<T> gradient = masked<T>(dy, y, index);
-    if (dresidual != nullptr) {
-        store<T>(dresidual, index, gradient);
-    }
 #pragma unroll
     for (int i = 0; i < size; ++i) {
         const float normal = (value.get(i) - means[i]) * inverses[i];
@@ -228,9 +217,9 @@ __global__ void input_gradient_kernel(const void* x, const void* y, const void* 
 
 }  // namespace
 
-void batch_norm_training(Type type, const void* x, void* y, const void* residual, bool relu,
-                         float epsilon, float momentum, const BatchNormArrays& arrays,
-                         Extent extent, cudaStream_t stream) {
+void batch_norm_training(Type type, const void* x, void* y, bool relu, float epsilon,
+                         float momentum, const BatchNormArrays& arrays, Extent extent,
+                         cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
         constexpr int size = Vector<T>::size;
@@ -245,26 +234,24 @@ void batch_norm_training(Type type, const void* x, void* y, const void* residual
             arrays);
         const std::int64_t vectors = extent.elements() / size;
         normalize_kernel<T><<<blocks_for(vectors), block_size, 0, stream>>>(
-            x, residual, y, relu, false, epsilon, arrays, vectors, grid.row_vectors);
+            x, y, relu, false, epsilon, arrays, vectors, grid.row_vectors);
     });
 }
 
-void batch_norm_inference(Type type, const void* x, void* y, const void* residual, bool relu,
-                          float epsilon, const BatchNormArrays& arrays, Extent extent,
-                          cudaStream_t stream) {
+void batch_norm_inference(Type type, const void* x, void* y, bool relu, float epsilon,
+                          const BatchNormArrays& arrays, Extent extent, cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
         const std::int64_t vectors = extent.elements() / Vector<T>::size;
         normalize_kernel<T><<<blocks_for(vectors), block_size, 0, stream>>>(
-            x, residual, y, relu, true, epsilon, arrays, vectors,
+            x, y, relu, true, epsilon, arrays, vectors,
             static_cast<int>(extent.channels / Vector<T>::size));
     });
 }
 
 void batch_norm_backward(Type type, const void* x, const void* y, const void* dy, void* dx,
-                         void* dresidual, bool relu, float* dscale, float* dshift,
-                         const BatchNormArrays& arrays, bool accumulate, Extent extent,
-                         cudaStream_t stream) {
+                         bool relu, float* dscale, float* dshift, const BatchNormArrays& arrays,
+                         bool accumulate, Extent extent, cudaStream_t stream) {
     with_type(type, [&](auto element) {
         using T = decltype(element);
         constexpr int size = Vector<T>::size;
@@ -283,8 +270,7 @@ void batch_norm_backward(Type type, const void* x, const void* y, const void* dy
         const std::int64_t vectors = extent.elements() / size;
         const auto share = static_cast<float>(1.0 / static_cast<double>(extent.pixels()));
         input_gradient_kernel<T><<<blocks_for(vectors), block_size, 0, stream>>>(
-            x, mask, dy, dx, dresidual, dshift, dscale, arrays, share, accumulate, vectors,
-            grid.row_vectors);
+            x, mask, dy, dx, dshift, dscale, arrays, share, accumulate, vectors, grid.row_vectors);
     });
 }
 

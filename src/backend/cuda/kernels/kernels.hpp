@@ -50,24 +50,25 @@ void digest(const float* values, std::size_t count, unsigned long long* sum, cud
 void add_bias(Type, void* y, const float* bias, bool relu, Extent, cudaStream_t);
 /// dy = y > 0 ? dy : 0 in place (where `y` is given), and the sums of dy over pixels (where `bias`
 /// is given). `partial` holds `partial_sums` floats for each channel.
-void bias_gradient(Type, void* dy, const void* y, float* bias, float* partial, Extent, cudaStream_t);
+void bias_gradient(Type, void* dy, const void* y, float* bias, float* partial, Extent,
+                   cudaStream_t);
 inline constexpr std::int64_t partial_sums = 512;
 void relu_forward(Type, const void* x, void* y, std::int64_t count, cudaStream_t);
 /// dx (+)= y > 0 ? dy : 0. `y` null: no mask.
-void masked_copy(Type, const void* dy, const void* y, void* dx, bool accumulate,
-                 std::int64_t count, cudaStream_t);
+void masked_copy(Type, const void* dy, const void* y, void* dx, bool accumulate, std::int64_t count,
+                 cudaStream_t);
 void add_forward(Type, const void* a, const void* b, void* y, bool relu, std::int64_t count,
                  cudaStream_t);
 /// Copies channels [from_channel, +channels) of a tensor with `from_stride` channels behind each
 /// other to those of another; the padding of `to` is not touched.
 void copy_channels(Type, const void* from, std::int64_t from_stride, std::int64_t from_channel,
-                   void* to, std::int64_t to_stride, std::int64_t to_channel,
-                   std::int64_t channels, std::int64_t pixels, bool accumulate, cudaStream_t);
+                   void* to, std::int64_t to_stride, std::int64_t to_channel, std::int64_t channels,
+                   std::int64_t pixels, bool accumulate, cudaStream_t);
 
 struct Dropout {
     std::uint64_t key = 0;                 ///< of this pass, or, with `draws`, of the operation
     const std::uint64_t* draws = nullptr;  ///< the number of the pass, on the device
-    std::uint32_t threshold = 0;  ///< of 2^31: what lies below is dropped
+    std::uint32_t threshold = 0;           ///< of 2^31: what lies below is dropped
     float scale = 1;
 };
 /// y (+)= x * mask: forward on values, backward on gradients. The mask counts the places of
@@ -114,15 +115,14 @@ struct BatchNormArrays {
     float* inverse = nullptr;  ///< 1 / sqrt(variance + epsilon) of this batch
     float* partial = nullptr;  ///< 2 * partial_sums for each channel
 };
-void batch_norm_training(Type, const void* x, void* y, const void* residual, bool relu,
-                         float epsilon, float momentum, const BatchNormArrays&, Extent,
-                         cudaStream_t);
-void batch_norm_inference(Type, const void* x, void* y, const void* residual, bool relu,
-                          float epsilon, const BatchNormArrays&, Extent, cudaStream_t);
-/// dx (+)=; with a rectifier dy is masked by y > 0. `dresidual`, where given, gets the masked dy.
-void batch_norm_backward(Type, const void* x, const void* y, const void* dy, void* dx,
-                         void* dresidual, bool relu, float* dscale, float* dshift,
-                         const BatchNormArrays&, bool accumulate, Extent, cudaStream_t);
+void batch_norm_training(Type, const void* x, void* y, bool relu, float epsilon, float momentum,
+                         const BatchNormArrays&, Extent, cudaStream_t);
+void batch_norm_inference(Type, const void* x, void* y, bool relu, float epsilon,
+                          const BatchNormArrays&, Extent, cudaStream_t);
+/// dx (+)=; with a rectifier dy is masked by y > 0.
+void batch_norm_backward(Type, const void* x, const void* y, const void* dy, void* dx, bool relu,
+                         float* dscale, float* dshift, const BatchNormArrays&, bool accumulate,
+                         Extent, cudaStream_t);
 
 // anchor.cu
 /// Does nothing; it can be told from all others in what CUPTI records.
@@ -137,7 +137,8 @@ void stamp(unsigned long long* moment, bool early, cudaStream_t);
 void stamps_out(const unsigned long long* from, unsigned long long* to, int count, cudaStream_t);
 /// The kernel of it, for a node of a graph.
 [[nodiscard]] const void* stamp_function();
-/// The mean of the clock's next `steps` steps, of as many as it makes in `most_ns` or so; 0 for none.
+/// The mean of the clock's next `steps` steps, of as many as it makes in `most_ns` or so; 0 for
+/// none.
 void clock_steps(int steps, unsigned long long most_ns, double* mean_ns, cudaStream_t);
 /// Does nothing for a while.
 void stall(unsigned long long ns, cudaStream_t);
@@ -162,9 +163,9 @@ void direct_backward_weights(Type, const DirectConvolution&, const void* x, cons
 
 // loss.cu
 struct LossArrays {
-    float* losses = nullptr;         ///< [N]
-    float* log_sums = nullptr;       ///< [N]
-    std::int32_t* ranks = nullptr;   ///< [N] classes that score higher than the label
+    float* losses = nullptr;        ///< [N]
+    float* log_sums = nullptr;      ///< [N]
+    std::int32_t* ranks = nullptr;  ///< [N] classes that score higher than the label
     const std::int32_t* labels = nullptr;
 };
 void loss_forward(Type, const void* logits, std::int64_t classes, std::int64_t stride,
@@ -177,8 +178,9 @@ void loss_sums(const LossArrays&, std::int64_t valid, std::int64_t topk, BatchMe
                cudaStream_t);
 
 // update.cu
-/// `rate` takes the place of the step's learning rate, where given; it lies on the device. `cast` gets
-/// the new parameters in bf16, where given.
-void update(const OptimizerStep&, const float* rate, const OptimizerSlices&, Bf16* cast, cudaStream_t);
+/// `rate` takes the place of the step's learning rate, where given; it lies on the device. `cast`
+/// gets the new parameters in bf16, where given.
+void update(const OptimizerStep&, const float* rate, const OptimizerSlices&, Bf16* cast,
+            cudaStream_t);
 
 }  // namespace layerledger::cuda::kernels
