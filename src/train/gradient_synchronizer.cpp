@@ -34,6 +34,9 @@ bool GradientSynchronizer::give_up() {
     if (next_ == buckets_.size() || votes() == Votes::none) {
         return false;
     }
+    if (sent_) {
+        static_cast<void>(collective_.vote(*sent_));  // else the copy could find this one instead
+    }
     const float vote = 1;
     gradients_.upload(vote_place(), {&vote, vote_floats});
     for (; next_ < buckets_.size(); ++next_) {
@@ -46,6 +49,7 @@ bool GradientSynchronizer::join(std::size_t slot) {
     LL_EXPECT(next_ == buckets_.size());
     if (votes() == Votes::late) {
         collective_.send_vote(gradients_.span().subspan(vote_place(), vote_floats), slot);
+        sent_ = slot;
     }
     collective_.join();
     next_ = 0;

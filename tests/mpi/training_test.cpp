@@ -243,20 +243,36 @@ public:
         place_ = vote.data;
         slot_ = slot;
     }
-    [[nodiscard]] float vote(std::size_t slot) const override { return received_.at(slot); }
+    [[nodiscard]] float vote(std::size_t slot) const override {
+        if (slot == slot_) {
+            arrive();
+        }
+        return received_.at(slot);
+    }
     void start(BucketId bucket, DeviceSpan values, BucketSpan& span) override {
+        if (under_way_ && place_ >= values.data && place_ < values.data + values.size) {
+            arrive();  // sums and copies are in one stream
+        }
         collective_->start(bucket, values, span);
     }
     void join() override {
         collective_->join();
-        received_.at(slot_) = *place_;
+        under_way_ = true;
     }
 
 private:
+    // As late as it may: what changes the number before is seen.
+    void arrive() const {
+        if (std::exchange(under_way_, false)) {
+            received_.at(slot_) = *place_;
+        }
+    }
+
     std::unique_ptr<Collective> collective_;
     float* place_ = nullptr;
     std::size_t slot_ = 0;
-    std::array<float, vote_slots> received_{};
+    mutable bool under_way_ = false;
+    mutable std::array<float, vote_slots> received_{};
 };
 
 // The ranks go on for two iterations before they hear of it, or to their last one.

@@ -29,7 +29,8 @@ public:
 
     [[nodiscard]] virtual Votes votes() const noexcept { return Votes::none; }
     /// Votes::late: the next `join` sends the number that is at `vote` by then into one of
-    /// `vote_slots`.
+    /// `vote_slots`. It may still be on its way there when `join` returns, and until it can be had
+    /// from `vote(slot)` only the next sum may change it.
     virtual void send_vote(DeviceSpan /*vote*/, std::size_t /*slot*/) {}
     /// What was sent into `slot` last; waits until it is there.
     [[nodiscard]] virtual float vote(std::size_t /*slot*/) const { return 0; }

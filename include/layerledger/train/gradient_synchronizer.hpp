@@ -3,6 +3,7 @@
 // inside an iteration without a message of their own.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "layerledger/device/collective.hpp"
@@ -51,7 +52,8 @@ private:
     Recorder& recorder_;
     Buffer& gradients_;
     std::vector<Bucket> buckets_;
-    std::size_t next_ = 0;  // buckets are completed in order
+    std::size_t next_ = 0;             // buckets are completed in order
+    std::optional<std::size_t> sent_;  // the slot of the newest vote, where votes come late
 };
 
 }  // namespace layerledger

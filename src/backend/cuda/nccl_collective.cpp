@@ -92,7 +92,8 @@ public:
 
     [[nodiscard]] const char* name() const noexcept override { return "nccl"; }
 
-    // On the sums' stream nothing that computes waits for the number on its way.
+    // On the sums' stream, and behind what `join` holds the compute stream for: nothing that
+    // computes waits for the number on its way.
     [[nodiscard]] Votes votes() const noexcept override { return Votes::late; }
     void send_vote(DeviceSpan vote, std::size_t slot) override { sending_ = {vote, slot}; }
     [[nodiscard]] float vote(std::size_t slot) const override {
@@ -114,13 +115,13 @@ public:
 
     void join() override {
         enqueue_held();
+        joined_.record(stream_);
+        joined_.hold(gpu_.compute());
         if (const auto sending = std::exchange(sending_, std::nullopt)) {
             LL_CUDA(cudaMemcpyAsync(received_.as<float>() + sending->slot, sending->vote.data,
                                     sizeof(float), cudaMemcpyDeviceToHost, stream_.get()));
             sent_[sending->slot].record(stream_);
         }
-        joined_.record(stream_);
-        joined_.hold(gpu_.compute());
         const std::lock_guard lock(mutex_);
         ++iteration_;
     }
