@@ -2,13 +2,11 @@
 // rank, and remembered on disk.
 #pragma once
 
-#include <istream>
-#include <map>
-#include <ostream>
 #include <string>
 
 #include "convolution_plan.hpp"
 #include "gpu.hpp"
+#include "remembered_engines.hpp"
 
 namespace layerledger::cuda {
 
@@ -27,11 +25,8 @@ public:
     void remember();
 
 private:
-    void read(std::istream& lines);
-    void write(std::ostream& lines) const;
-
     const Gpu& gpu_;
-    std::map<std::string, std::string> known_;  // engines by problem
+    RememberedEngines known_;
     bool is_new_ = false;
 };
 
