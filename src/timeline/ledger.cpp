@@ -50,7 +50,7 @@ std::int64_t hidden_copies_ns(std::span<const CopySpan> copies, std::vector<Inte
 /// host ends it a launch (5 to 10 us) and a last short kernel later.
 bool has_caught_up(const Span& span) {
     constexpr std::int64_t soon_ns = 20'000;
-    return span.end - span.enqueued_ns < soon_ns;
+    return !span.with_previous && span.end - span.enqueued_ns < soon_ns;
 }
 
 /// From the first of some spans to the last.

@@ -184,7 +184,8 @@ void Recorder::replayed(std::span<const Span> captured, Mark first, Mark host) n
         Span& kept = add(span);
         kept.start = again(span.start);
         kept.end = again(span.end);
-        kept.launch = kept.start == before ? host : 0;
+        kept.with_previous = kept.start != before;
+        kept.launch = kept.with_previous ? 0 : host;
         if (span.kind == SpanKind::layer) {
             pass_ = span.phase;
         }

@@ -525,6 +525,8 @@ TEST_P(QueueAccount, AGraphThatComesLateLeavesTheDeviceIdleOnce) {
         const bool is_first = i == index(Phase::update);
         EXPECT_NEAR(account.layer_time[i], is_first ? 6.0F : 2.0F, is_first ? 4.1F : 0.1F) << i;
     }
+    EXPECT_FLOAT_EQ(account.launch_bound, account.layer_time[index(Phase::forward)] +
+                                              account.layer_time[index(Phase::update)]);
 }
 
 // The host enqueues the next iterations while the device works on one, whatever is marked of it.

@@ -33,6 +33,8 @@ struct Span {
     Mark launch = 0;
     /// Of layers: when the host had enqueued it all, in nanoseconds. 0: nothing is enqueued.
     std::int64_t enqueued_ns = 0;
+    /// Enqueued together with the span before it: the device waits for nothing between or inside.
+    bool with_previous = false;
 };
 
 /// A copy between host and device on a stream of its own.
@@ -75,7 +77,9 @@ public:
     [[nodiscard]] virtual std::int64_t nanoseconds(Mark mark) const noexcept = 0;
 
     /// When the host made a mark that is not overwritten, on the same clock.
-    [[nodiscard]] virtual std::int64_t made_ns(Mark mark) const noexcept { return nanoseconds(mark); }
+    [[nodiscard]] virtual std::int64_t made_ns(Mark mark) const noexcept {
+        return nanoseconds(mark);
+    }
 
     /// How many iterations late marks can be resolved without waiting: 0 on CPUs, 2 on GPUs.
     [[nodiscard]] virtual int latency() const noexcept = 0;
