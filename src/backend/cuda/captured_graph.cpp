@@ -14,22 +14,22 @@ constexpr std::size_t turns_with_marks = 4;
 
 }  // namespace
 
-CapturedGraph::CapturedGraph(Gpu& gpu, const std::function<void()>& work) : gpu_(gpu) {
+// From the delegation on the destructor takes away what is there.
+CapturedGraph::CapturedGraph(Gpu& gpu, const std::function<void()>& work) : CapturedGraph(gpu) {
     capture(work);
-    try {
-        instantiate();
-    } catch (...) {
-        static_cast<void>(cudaGraphDestroy(graph_));
-        throw;
-    }
+    instantiate();
 }
 
 CapturedGraph::~CapturedGraph() {
     check_quietly(cudaStreamSynchronize(gpu_.compute().get()), "cudaStreamSynchronize");
     for (const Turn& turn : turns_) {
-        check_quietly(cudaGraphExecDestroy(turn.executable), "cudaGraphExecDestroy");
+        if (turn.executable != nullptr) {
+            check_quietly(cudaGraphExecDestroy(turn.executable), "cudaGraphExecDestroy");
+        }
     }
-    check_quietly(cudaGraphDestroy(graph_), "cudaGraphDestroy");
+    if (graph_ != nullptr) {
+        check_quietly(cudaGraphDestroy(graph_), "cudaGraphDestroy");
+    }
 }
 
 // Only this thread is kept from what a capture forbids: the watchdog asks for events meanwhile.
@@ -51,7 +51,6 @@ void CapturedGraph::capture(const std::function<void()>& work) {
     }
     static_cast<void>(cudaGetLastError());  // a refused call's too: nothing of it is left
     if (ended == cudaSuccess) {
-        static_cast<void>(cudaGraphDestroy(graph_));
         std::rethrow_exception(failure);
     }
     std::string why = cudaGetErrorString(ended);

@@ -9,9 +9,9 @@
 
 namespace layerledger::cuda {
 
-/// Its marks are nodes that record events or write stamps. A mark's time is read some iterations late,
-/// and its node makes the same one at every launch: so there are several executables of one graph,
-/// each with marks of its own, which take turns.
+/// Its marks are nodes that record events or write stamps. A mark's time is read some iterations
+/// late, and its node makes the same one at every launch: so there are several executables of one
+/// graph, each with marks of its own, which take turns.
 class CapturedGraph final : public WorkGraph {
 public:
     /// Throws Error{unavailable} where `work` does what cannot be captured.
@@ -23,6 +23,8 @@ public:
     [[nodiscard]] Mark launch() override;
 
 private:
+    explicit CapturedGraph(Gpu& gpu) : gpu_(gpu) {}
+
     struct Turn {
         cudaGraphExec_t executable = nullptr;
         EventMarks::Captured marks;

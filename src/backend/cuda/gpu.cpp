@@ -107,14 +107,18 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
       chosen_(*this, rank),
       marks_(compute_, options.stamps),
       cublas_workspace_(cublas_workspace_bytes) {
-    LL_CUDNN(cudnnCreate(&cudnn_));
-    LL_CUDNN(cudnnSetStream(cudnn_, compute_.get()));
+    cudnnHandle_t cudnn = nullptr;
+    LL_CUDNN(cudnnCreate(&cudnn));
+    cudnn_.reset(cudnn);
+    LL_CUDNN(cudnnSetStream(cudnn, compute_.get()));
     cudnn_device_.emplace(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-    cudnn_device_->set(CUDNN_ATTR_DEVICEPROP_HANDLE, cudnn_);
+    cudnn_device_->set(CUDNN_ATTR_DEVICEPROP_HANDLE, cudnn);
     cudnn_device_->finalize();
-    LL_CUBLAS(cublas_library().create(&cublas_));
-    LL_CUBLAS(cublas_library().set_stream(cublas_, compute_.get()));
-    LL_CUBLAS(cublas_library().set_workspace(cublas_, cublas_workspace_.data(),
+    cublasHandle_t cublas = nullptr;
+    LL_CUBLAS(cublas_library().create(&cublas));
+    cublas_.reset(cublas);
+    LL_CUBLAS(cublas_library().set_stream(cublas, compute_.get()));
+    LL_CUBLAS(cublas_library().set_workspace(cublas, cublas_workspace_.data(),
                                              cublas_workspace_.bytes()));
     info_.marks = marks_.events().description();
     // Behind what the libraries took when they began.
@@ -123,9 +127,12 @@ Gpu::Gpu(const BackendOptions& options, const RankMap& rank)
         (free - std::min(free, later_bytes)) / static_cast<std::size_t>(options.sharers);
 }
 
-Gpu::~Gpu() {
-    static_cast<void>(cublas_library().destroy(cublas_));
-    static_cast<void>(cudnnDestroy(cudnn_));
+void Gpu::Destroy::operator()(cudnnHandle_t cudnn) const noexcept {
+    static_cast<void>(cudnnDestroy(cudnn));
+}
+
+void Gpu::Destroy::operator()(cublasHandle_t cublas) const noexcept {
+    static_cast<void>(cublas_library().destroy(cublas));
 }
 
 void Gpu::choose(const RankMap& rank) {

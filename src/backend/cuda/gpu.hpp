@@ -26,7 +26,6 @@ public:
     Gpu(const BackendOptions& options, const RankMap& rank);
     Gpu(const Gpu&) = delete;
     Gpu& operator=(const Gpu&) = delete;
-    ~Gpu();
 
     /// Binds the calling thread to this GPU.
     void use() const { LL_CUDA(cudaSetDevice(number_)); }
@@ -61,8 +60,8 @@ public:
     /// What cuDNN's plans are made for.
     [[nodiscard]] const CudnnDescriptor& cudnn_device() const noexcept { return *cudnn_device_; }
     /// Both run on the compute stream.
-    [[nodiscard]] cudnnHandle_t cudnn() const noexcept { return cudnn_; }
-    [[nodiscard]] cublasHandle_t cublas() const noexcept { return cublas_; }
+    [[nodiscard]] cudnnHandle_t cudnn() const noexcept { return cudnn_.get(); }
+    [[nodiscard]] cublasHandle_t cublas() const noexcept { return cublas_.get(); }
 
     /// Keeps a bf16 copy of `master` up to date from now on; the copy is where the result points.
     [[nodiscard]] kernels::Bf16* keep_cast(DeviceSpan master);
@@ -88,10 +87,14 @@ private:
     Stream compute_;
     Stream copies_;
     EventMarks marks_;
-    cudnnHandle_t cudnn_ = nullptr;
+    struct Destroy {
+        void operator()(cudnnHandle_t cudnn) const noexcept;
+        void operator()(cublasHandle_t cublas) const noexcept;
+    };
+    std::unique_ptr<cudnnContext, Destroy> cudnn_;
     std::optional<CudnnDescriptor> cudnn_device_;
-    cublasHandle_t cublas_ = nullptr;
     DeviceMemory cublas_workspace_;
+    std::unique_ptr<cublasContext, Destroy> cublas_;
     std::vector<CastParameters> casts_;
     bool capturing_ = false;
     DeviceValue<float> learning_rate_;

@@ -33,9 +33,11 @@ Event::~Event() {
     }
 }
 
-DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
+// From the delegation on the destructor frees what is there, also where zeros cannot be written.
+DeviceMemory::DeviceMemory(std::size_t bytes) : DeviceMemory() {
     if (bytes > 0) {
         LL_CUDA(cudaMalloc(&data_, bytes));
+        bytes_ = bytes;
         {
             const std::lock_guard lock(counting);
             counted.now += bytes;
