@@ -237,6 +237,7 @@ TrainerOptions trainer_options(const Experiment& experiment, const Network& netw
         static_cast<std::int64_t>(train.warmup_epochs * static_cast<double>(per_epoch)),
         options.iterations};
     options.graph = train.graph;
+    options.profile.rehearse = train.graph;
     options.optimizer.kind = optimizer_of(train.optimizer);
     options.optimizer.momentum = static_cast<float>(train.momentum);
     options.optimizer.weight_decay = static_cast<float>(train.weight_decay);

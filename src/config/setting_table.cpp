@@ -180,7 +180,7 @@ std::vector<Setting> make_table() {
               "GPUs: only algorithms that repeat their results bit for bit");
     train.add("graph", &T::graph, Flag{},
               "GPUs: capture the iteration once and launch it as CUDA graphs; gradients are summed "
-              "behind the backward pass then");
+              "behind the backward pass then; captured in warm-up where profile.warmup is at least 4");
     train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
     train.add("digest_every", &T::digest_every, at_least(1),
               "iterations between comparisons of the ranks' parameters");

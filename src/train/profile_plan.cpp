@@ -12,6 +12,10 @@ Level ProfilePlan::at(std::int64_t iteration) const {
     if (watch(iteration) != Watch::none) {
         return profiled;
     }
+    if (rehearse && (overhead_check || every > 1) && iteration < warmup &&
+        iteration >= warmup - pair_length) {
+        return iteration == warmup - 1 ? Level::off : profiled;
+    }
     if (!overhead_check || iteration < warmup) {
         return iteration % every == 0 ? profiled : Level::off;
     }

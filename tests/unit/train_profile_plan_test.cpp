@@ -23,6 +23,21 @@ TEST(ProfilePlan, OverheadCheckAlternatesAndTurnsTheOrder) {
     }
 }
 
+TEST(ProfilePlan, WarmUpEndsWithOneOfEachWhereBothCome) {
+    const auto text_of = [](const ProfilePlan& plan) {
+        std::string text;
+        for (std::int64_t i = 0; i < 10; ++i) {
+            text += plan.at(i) == Level::off ? 'U' : 'P';
+        }
+        return text;
+    };
+    EXPECT_EQ(text_of({.warmup = 4, .overhead_check = true, .rehearse = true}), "PPPUPUUPPU");
+    EXPECT_EQ(text_of({.warmup = 4, .every = 6, .rehearse = true}), "PUPUUUPUUU");
+    EXPECT_EQ(text_of({.warmup = 4, .every = 6}), "PUUUUUPUUU");
+    EXPECT_EQ(text_of({.warmup = 4, .rehearse = true}), "PPPPPPPPPP");
+    EXPECT_EQ(text_of({.warmup = 1, .overhead_check = true, .rehearse = true}), "UPUUPPUUPP");
+}
+
 TEST(ProfilePlan, AtLevelKernelTwoInSoManyAreWatchedAndAllAreTimedByLayer) {
     const ProfilePlan plan{.level = Level::kernel, .warmup = 3, .kernel_every = 4};
     const std::string expected = "...ws..ws..w";

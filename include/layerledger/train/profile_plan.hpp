@@ -21,6 +21,10 @@ struct ProfilePlan {
     std::int64_t every = 1;         ///< profile one iteration in so many
     bool overhead_check = false;    ///< alternate profiled and unprofiled iterations instead
     std::int64_t kernel_every = 0;  ///< at Level::kernel one of so many is sampled, at least 2
+    /// Warm-up ends with a profiled and an unprofiled iteration where both come later: what either
+    /// makes when it is first needed, such as a graph of the iteration, is there before anything
+    /// is measured.
+    bool rehearse = false;
 
     [[nodiscard]] Level at(std::int64_t iteration) const;
 
