@@ -109,6 +109,15 @@ class InstallTree(unittest.TestCase):
         self.assertEqual(sorted(summary["parts"]), ["golden", "ranks", "versions"])
         self.assertIn("cut off after", summary["parts"]["golden"]["verdict"])
 
+    def test_parts_that_there_is_no_time_for_are_left_out_by_name(self):
+        out = self.folder / "late"
+        done = self.script(out, "versions", "kernels", LAYERLEDGER_GPU_BUDGET="0")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        for part in ("versions", "kernels"):
+            self.assertIn("left out", summary["parts"][part]["verdict"])
+        self.assertIn("2 parts were left out for want of time: kernels, versions", done.stdout)
+
     def test_bad_words(self):
         self.assertEqual(self.script().returncode, USAGE)
         done = self.script(self.folder / "out", "spede")

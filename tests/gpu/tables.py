@@ -266,6 +266,9 @@ def main():
     }
     lines = ["", "| part | verdict | seconds |", "|---|---|---|"]
     lines += [f"| {part} | {one['verdict']} | {one['seconds']} |" for part, one in verdicts.items()]
+    left_out = [part for part, one in verdicts.items() if one["verdict"].startswith("left out")]
+    if left_out:
+        lines += ["", f"{len(left_out)} parts were left out for want of time: {', '.join(left_out)}"]
     for kind in ("conformance", "golden"):
         tests = summary[kind]
         if tests:
