@@ -88,6 +88,7 @@ class InstallTree(unittest.TestCase):
                          {"versions": "passed", "golden": "passed", "ranks": "passed",
                           "bad_input": "passed"})
         self.assertTrue(summary["golden"])
+        self.assertIn("OK ] GradientsOfRanks.OnCpusMpiSumsThoseOfEachRank", (out / "ranks.log").read_text())
         self.assertTrue((out / "results.tar.gz").stat().st_size)
         if summary["device"] is None:
             self.assertIn("owed", done.stdout)
