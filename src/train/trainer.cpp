@@ -316,6 +316,7 @@ void Trainer::load_batch() {
         const auto waiting = recorder_.activity(Activity::input_wait);
         enter(Doing::input);
         batch = &source_.next();
+        ops_->stage(*batch);
     }
     const auto copying = recorder_.activity(Activity::memcpy_h2d);
     place_anchors();

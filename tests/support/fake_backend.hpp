@@ -46,6 +46,7 @@ public:
     void import_parameter(ParameterId, std::span<const float>) override {}
     void export_parameter(ParameterId, std::span<float>) const override {}
     void export_gradient(ParameterId, std::span<float>) const override {}
+    void stage(const HostBatch&) override { clock_.advance(3'000); }
     void load(const HostBatch&) override { work("load", 1'000); }
     void begin_pass() override { journal_.emplace_back("pass"); }
     void forward(LayerId layer, Mode) override { work(text("forward", layer.value), 10'000); }

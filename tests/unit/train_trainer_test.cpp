@@ -125,12 +125,14 @@ TEST(Trainer, TheAccountHoldsWhatTheClockSaw) {
     EXPECT_FLOAT_EQ(account.layer_time[0], 10.0F);
     EXPECT_FLOAT_EQ(account.layer_time[1], 20.0F);
     EXPECT_FLOAT_EQ(account.layer_time[2], 5.0F);
+    // The host makes the batch ready in 3 us: that is no copy.
+    EXPECT_FLOAT_EQ(account.activity_time[index(Activity::input_wait)], 3.0F);
     EXPECT_FLOAT_EQ(account.activity_time[index(Activity::memcpy_h2d)], 1.0F);
     // Three sums of 7 us, waited for one after the other; the first began under a backward pass.
     EXPECT_FLOAT_EQ(account.activity_time[index(Activity::allreduce_transfer)], 21.0F);
     EXPECT_FLOAT_EQ(account.allreduce_hidden, 20.0F);
     EXPECT_FLOAT_EQ(account.unaccounted, 0.0F);
-    EXPECT_FLOAT_EQ(account.iteration_time, 1 + 2 * 10 + 2 * 20 + 21 + 2 * 5);
+    EXPECT_FLOAT_EQ(account.iteration_time, 3 + 1 + 2 * 10 + 2 * 20 + 21 + 2 * 5);
 }
 
 // Two iterations one by one, then each part captured once and launched in every iteration.

@@ -156,7 +156,11 @@ public:
     virtual void export_parameter(ParameterId id, std::span<float> values) const = 0;
     virtual void export_gradient(ParameterId id, std::span<float> values) const = 0;
 
-    /// Copies a batch to the device. The host batch may be reused when this returns.
+    /// Makes a batch ready to be copied to the device, where the host has to do something for it:
+    /// until then the device waits for its input, not for a copy. Without it `load` does it.
+    virtual void stage(const HostBatch& /*batch*/) {}
+    /// Copies a batch, that which was staged last if one was, to the device. The host batch may be
+    /// reused when this returns.
     virtual void load(const HostBatch& batch) = 0;
 
     /// Before a training pass that a WorkGraph may enqueue: what differs from pass to pass, the

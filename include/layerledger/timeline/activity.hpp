@@ -14,7 +14,7 @@ enum class Activity : unsigned char {
     memcpy_d2h,          ///< loss and accuracy copied back, while no layer worked
     allreduce_wait,      ///< gradients ready here, the slowest rank not yet there
     allreduce_transfer,  ///< all ranks there, gradients on the way, no layer working
-    input_wait,          ///< the next batch was not ready
+    input_wait,          ///< the next batch was not ready, or not yet in memory that is copied from
     idle_launch,         ///< the device waited for the host to enqueue work
     idle_sync,           ///< waking up after communication, before the update
     idle_other,          ///< outside spans, the processor did not run the training thread

@@ -1,6 +1,9 @@
 #include "batch_upload.hpp"
 
 #include <cstring>
+#include <utility>
+
+#include "layerledger/base/contract.hpp"
 
 namespace layerledger::cuda {
 
@@ -24,29 +27,34 @@ BatchUpload::BatchUpload(Gpu& gpu, Recorder& recorder, std::int64_t images, std:
     }
 }
 
-void BatchUpload::load(const HostBatch& batch, void* images, std::int32_t* labels) {
-    Slot& slot = slot_of(batch);
-    const cudaStream_t compute = gpu_.compute().get();
-    kernels::pack_images(slot.images.as<float>(), channels_, type_, images, packed_, compute);
-    LL_CUDA(cudaMemcpyAsync(labels, slot.labels.data(), label_bytes_, cudaMemcpyDeviceToDevice,
-                            compute));
-    slot.unpacked.record(gpu_.compute());
-}
-
-BatchUpload::Slot& BatchUpload::slot_of(const HostBatch& batch) {
+void BatchUpload::stage(const HostBatch& batch) {
     for (Slot& slot : slots_) {
         if (batch.name != 0 && slot.name == batch.name) {
-            return slot;
+            staged_ = &slot;
+            return;
         }
     }
     Slot& slot = slots_[next_];
     next_ = (next_ + 1) % slots_.size();
     slot.name = batch.name;
+    slot.is_on_device = false;
     slot.copied.synchronize();  // until then the pinned memory is read
     std::memcpy(slot.host_images.as<float>(), batch.images.data(), image_bytes_);
     std::memcpy(slot.host_labels.as<std::int32_t>(), batch.labels.data(), label_bytes_);
-    copy(slot);
-    return slot;
+    staged_ = &slot;
+}
+
+void BatchUpload::load(void* images, std::int32_t* labels) {
+    LL_EXPECT(is_staged());
+    Slot& slot = *std::exchange(staged_, nullptr);
+    if (!slot.is_on_device) {
+        copy(slot);
+    }
+    const cudaStream_t compute = gpu_.compute().get();
+    kernels::pack_images(slot.images.as<float>(), channels_, type_, images, packed_, compute);
+    LL_CUDA(cudaMemcpyAsync(labels, slot.labels.data(), label_bytes_, cudaMemcpyDeviceToDevice,
+                            compute));
+    slot.unpacked.record(gpu_.compute());
 }
 
 void BatchUpload::copy(Slot& slot) {
@@ -64,6 +72,7 @@ void BatchUpload::copy(Slot& slot) {
     }
     slot.copied.record(gpu_.copies());
     slot.copied.hold(gpu_.compute());
+    slot.is_on_device = true;
 }
 
 }  // namespace layerledger::cuda

@@ -18,9 +18,14 @@ public:
     BatchUpload(Gpu& gpu, Recorder& recorder, std::int64_t images, std::int64_t channels,
                 kernels::Extent packed, kernels::Type type);
 
-    /// Copies `batch` into a slot and, on the compute stream, unpacks it into `images` and `labels`.
-    /// Waits only where the device is two batches behind.
-    void load(const HostBatch& batch, void* images, std::int32_t* labels);
+    /// Copies `batch` into a slot's pinned memory, which takes the host as long as the way to the
+    /// device takes, or longer. Waits only where the device is two batches behind.
+    void stage(const HostBatch& batch);
+    [[nodiscard]] bool is_staged() const noexcept { return staged_ != nullptr; }
+
+    /// Copies the staged batch to the device and, on the compute stream, unpacks it into `images`
+    /// and `labels`.
+    void load(void* images, std::int32_t* labels);
 
 private:
     struct Slot {
@@ -33,9 +38,9 @@ private:
         Event copied;
         Event unpacked;
         std::uint64_t name = 0;  // of the batch in it
+        bool is_on_device = false;
     };
 
-    [[nodiscard]] Slot& slot_of(const HostBatch& batch);
     void copy(Slot& slot);
 
     Gpu& gpu_;
@@ -47,6 +52,7 @@ private:
     std::size_t label_bytes_;
     std::vector<Slot> slots_;
     std::size_t next_ = 0;
+    Slot* staged_ = nullptr;
 };
 
 }  // namespace layerledger::cuda

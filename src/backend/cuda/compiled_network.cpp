@@ -119,7 +119,7 @@ void CompiledNetwork::export_gradient(ParameterId id, std::span<float> values) c
     export_values(id, plan_.parameter(id).gradient, values);
 }
 
-void CompiledNetwork::load(const HostBatch& batch) {
+void CompiledNetwork::stage(const HostBatch& batch) {
     const auto images = static_cast<std::size_t>(plan_.options().batch);
     LL_EXPECT(batch.images.size() ==
               images * static_cast<std::size_t>(network_.input().elements()));
@@ -129,7 +129,14 @@ void CompiledNetwork::load(const HostBatch& batch) {
                     text("label ", label, " in a batch (the network has ", network_.classes(),
                          " classes) set network.classes to what the data has"));
     }
-    upload_.load(batch, plan_.tensor(OpId{0}).data, plan_.labels());
+    upload_.stage(batch);
+}
+
+void CompiledNetwork::load(const HostBatch& batch) {
+    if (!upload_.is_staged()) {
+        stage(batch);
+    }
+    upload_.load(plan_.tensor(OpId{0}).data, plan_.labels());
     valid_ = batch.valid;
 }
 

@@ -31,6 +31,7 @@ public:
     void export_parameter(ParameterId id, std::span<float> values) const override;
     void export_gradient(ParameterId id, std::span<float> values) const override;
 
+    void stage(const HostBatch& batch) override;
     void load(const HostBatch& batch) override;
     void begin_pass() override;
     void forward(LayerId layer, Mode mode) override;
