@@ -7,6 +7,7 @@
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "nccl_meeting_place.hpp"
 
 namespace layerledger::cuda {
 namespace {
@@ -66,7 +67,11 @@ NcclCommunicator::NcclCommunicator(const Communicator& world, const RankMap& ran
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     settle(ncclCommInitRankConfig(&comm_, world.size(), id, world.rank(), &config),
-           "ncclCommInitRankConfig", [] { return "making NCCL's communicator"; });
+           "ncclCommInitRankConfig", [&] {
+               const std::string place = meeting_place(id, world.rank());
+               return text("making NCCL's communicator",
+                           place.empty() ? "" : text(" (", place, ")"));
+           });
 }
 
 NcclCommunicator::~NcclCommunicator() {
@@ -105,7 +110,8 @@ void NcclCommunicator::settle(ncclResult_t status, const char* expression, const
                 text(what(), " is not there after ",
                      std::chrono::duration<double>(deadline_).count(),
                      " s (a rank or the network between the nodes is missing) look at the "
-                     "log of the other ranks, and try NCCL_DEBUG=INFO"));
+                     "log of the other ranks, try NCCL_DEBUG=INFO, or choose the network between "
+                     "the nodes by NCCL_SOCKET_IFNAME"));
         }
         // A sum is enqueued by a thread of NCCL's in some ten microseconds; connecting takes
         // longer.
