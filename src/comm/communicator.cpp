@@ -136,6 +136,19 @@ void Communicator::all_reduce_sum(std::span<float> values) const {
     std::copy(sums->begin(), sums->end(), values.begin());
 }
 
+void Communicator::all_reduce_sum_in_place(std::span<float> values,
+                                           std::shared_ptr<void> memory) const {
+    if (!handle_) {
+        return;
+    }
+    LL_EXPECT(values.size() <= piece);
+    auto kept = std::make_unique<std::shared_ptr<void>>(std::move(memory));
+    MPI_Request request = MPI_REQUEST_NULL;
+    LL_MPI(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_FLOAT,
+                          MPI_SUM, handle_->comm, &request));
+    wait_for(request, kept, deadline_, the_others);
+}
+
 void Communicator::all_reduce_sum_unwatched(std::span<float> values) const {
     if (!handle_) {
         return;

@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "layerledger/base/text.hpp"
@@ -121,6 +124,17 @@ TEST(Communicator, EveryCallGivesUpAtTheDeadlineOfItsCommunicator) {
             std::vector<float> values(1000, 1.0F);
             ranks.all_reduce_sum(values);
         },
+        [](const Communicator& ranks) {
+            auto values = std::make_shared<std::vector<float>>(1000, 1.0F);
+            const std::weak_ptr<std::vector<float>> kept = values;
+            const std::span<float> all = *values;
+            try {
+                ranks.all_reduce_sum_in_place(all, std::move(values));
+            } catch (const Error&) {
+                EXPECT_FALSE(kept.expired()) << "MPI may still write there";
+                throw;
+            }
+        },
         [](const Communicator& ranks) { (void)ranks.broadcast(std::int64_t{1}); },
         [](const Communicator& ranks) { (void)ranks.gather(std::uint64_t{1}); },
         [](const Communicator& ranks) { (void)ranks.duplicate(); },
@@ -135,6 +149,16 @@ TEST(Communicator, EveryCallGivesUpAtTheDeadlineOfItsCommunicator) {
         }
         world.barrier();
     }
+}
+
+TEST(Communicator, SumsInPlaceAndGivesTheMemoryBack) {
+    const Communicator world = Communicator::world();
+    const auto values =
+        std::make_shared<std::vector<float>>(1000, static_cast<float>(world.rank()));
+    world.all_reduce_sum_in_place(*values, values);
+    const auto n = static_cast<float>(world.size());
+    EXPECT_EQ(*values, std::vector<float>(1000, n * (n - 1) / 2));
+    EXPECT_EQ(values.use_count(), 1);
 }
 
 TEST(Communicator, OneRankHasTheLastWord) {

@@ -68,6 +68,8 @@ public:
     void barrier(std::chrono::nanoseconds deadline, const NameOfWait& what) const;
 
     void all_reduce_sum(std::span<float> values) const;
+    /// Without a copy of them: they lie in `memory`, which is left to MPI where the call gives up.
+    void all_reduce_sum_in_place(std::span<float> values, std::shared_ptr<void> memory) const;
     /// The one call without a deadline: for large data, which MPI sums faster in its blocking form.
     /// Right after a `barrier`, on a thread that another one watches.
     void all_reduce_sum_unwatched(std::span<float> values) const;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "layerledger/base/text.hpp"
@@ -61,7 +62,7 @@ public:
         }
         if (!started_.empty()) {
             const Bucket& last = started_.back();
-            received_[slot_] = stage_of(last).memory.as<float>()[last.values.size - 1];
+            received_[slot_] = stage_of(last)->memory.as<float>()[last.values.size - 1];
         }
         started_.clear();
         joined_.record(stream_);
@@ -69,12 +70,16 @@ public:
     }
 
 private:
-    Stage& stage_of(const Bucket& bucket) {
-        return stages_.try_emplace(bucket.id.value, bucket.values.size).first->second;
+    const std::shared_ptr<Stage>& stage_of(const Bucket& bucket) {
+        std::shared_ptr<Stage>& stage = stages_[bucket.id.value];
+        if (!stage) {
+            stage = std::make_shared<Stage>(bucket.values.size);
+        }
+        return stage;
     }
 
     void fetch(const Bucket& bucket) {
-        Stage& stage = stage_of(bucket);
+        const Stage& stage = *stage_of(bucket);
         ready_.record(gpu_.compute());
         ready_.hold(stream_);
         LL_CUDA(cudaMemcpyAsync(stage.memory.as<float>(), bucket.values.data,
@@ -86,7 +91,8 @@ private:
     // Nothing else is on the stream when a bucket is marked, so that the device notes the moment at
     // which the host gets there.
     void sum(const Bucket& bucket) {
-        Stage& stage = stage_of(bucket);
+        const std::shared_ptr<Stage>& kept = stage_of(bucket);
+        const Stage& stage = *kept;
         stage.copied.synchronize();
         if (bucket.span->is_wanted) {
             bucket.span->start = gpu_.marks().mark_on(stream_);
@@ -95,7 +101,7 @@ private:
         if (bucket.span->is_wanted) {
             bucket.span->transfer = gpu_.marks().mark_on(stream_);
         }
-        world_.all_reduce_sum({stage.memory.as<float>(), bucket.values.size});
+        world_.all_reduce_sum_in_place({stage.memory.as<float>(), bucket.values.size}, kept);
         LL_CUDA(cudaMemcpyAsync(bucket.values.data, stage.memory.as<float>(),
                                 bucket.values.size * sizeof(float), cudaMemcpyHostToDevice,
                                 stream_.get()));
@@ -110,7 +116,7 @@ private:
     Stream stream_;
     Event ready_;
     Event joined_;
-    std::map<std::int32_t, Stage> stages_;
+    std::map<std::int32_t, std::shared_ptr<Stage>> stages_;
     std::vector<Bucket> started_;
     std::size_t slot_ = 0;
     std::array<float, Collective::vote_slots> received_{};
