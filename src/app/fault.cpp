@@ -4,11 +4,13 @@
 #include <cstring>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
 #include "layerledger/base/waited.hpp"
 #include "layerledger/comm/rank_map.hpp"
+#include "mpi_command.hpp"
 
 namespace layerledger {
 namespace {
@@ -74,13 +76,18 @@ std::chrono::nanoseconds patience(double timeout_seconds) {
 
 /// Says `word` to the others, and what is heard of them.
 std::string call_roll(const std::string& word, const Roll& roll) {
+    std::string heard;
     try {
-        return roll_text(roll.world.call_roll(word, patience(roll.timeout_seconds)),
-                         roll.world.rank(), roll.nodes);
+        heard = roll_text(roll.world.call_roll(Communicator::RollCall::after_a_wait, word,
+                                               roll.speakers, patience(roll.timeout_seconds)),
+                          roll.world.rank(), roll.nodes);
     } catch (const std::exception& problem) {
         log::warning(text("cannot ask who is missing (", problem.what(), ")"));
-        return {};
     }
+    if (!is_speaker(roll)) {
+        std::this_thread::sleep_for(turns_of_give_up);  // whoever knows more speaks first
+    }
+    return heard;
 }
 
 }  // namespace
@@ -123,12 +130,27 @@ Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
                  call_roll(word, roll))};
 }
 
-Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network,
-                  bool is_kept) {
+bool is_speaker(const Roll& roll) {
+    return std::ranges::binary_search(roll.speakers, roll.world.rank());
+}
+
+std::string who_is_gone(const Roll& roll) {
+    using namespace std::chrono_literals;
+    try {
+        return roll_text(
+            roll.world.call_roll(Communicator::RollCall::at_the_end, "", roll.speakers, 300ms),
+            roll.world.rank(), roll.nodes);
+    } catch (const std::exception&) {
+        return {};  // the connections are gone
+    }
+}
+
+Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network, bool is_kept,
+                  const std::string& gone) {
     return {ExitCode::internal,
             text(place_text(place, network), ": the process was told to end (", strsignal(signal),
                  ": a launcher says so where another rank is lost or the job is cancelled) ",
-                 is_kept ? "what was committed is kept" : "nothing was committed yet")};
+                 is_kept ? "what was committed is kept" : "nothing was committed yet", gone)};
 }
 
 }  // namespace layerledger

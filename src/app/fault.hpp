@@ -23,6 +23,7 @@ namespace layerledger {
 struct Roll {
     const Communicator& world;
     const std::vector<std::string>& nodes;  ///< of each rank
+    const std::vector<int>& speakers;       ///< who is told of the others, and says so
     double timeout_seconds = 0;             ///< how long they wait for each other
 };
 
@@ -36,8 +37,15 @@ struct Roll {
 [[nodiscard]] Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
                           const Network& network, const Roll& roll);
 
-/// What this rank was at when its process was told to end, and whether a run file is left of it.
+[[nodiscard]] bool is_speaker(const Roll& roll);
+
+/// When a launcher has told all ranks to end, on all of them, within a third of the second that
+/// they are given: on speakers who did not live to be told, else nothing.
+[[nodiscard]] std::string who_is_gone(const Roll& roll);
+
+/// What this rank was at when its process was told to end, whether a run file is left of it, and
+/// who is gone.
 [[nodiscard]] Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network,
-                                bool is_kept);
+                                bool is_kept, const std::string& gone);
 
 }  // namespace layerledger

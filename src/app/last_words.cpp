@@ -1,6 +1,8 @@
 #include "last_words.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -73,20 +75,23 @@ Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Ro
         static_cast<void>(last_words.write_within(2s));
         give_up(roll.world, error.code(), error.what());
     };
-    // Launchers give a second before they kill. The lowest rank that is left speaks; it may not be
-    // rank 0, whose end then is why all are told to end.
+    // Launchers give a second before they kill. The first speaker that is left speaks; it may not
+    // be rank 0, whose end then is why all are told to end.
     orders.when_told_to_end = [&whereabouts, &job, roll, last_words](int signal) {
-        constexpr int speakers = 4;
-        const int rank = roll.world.rank();
-        if (rank >= speakers) {
+        if (!is_speaker(roll)) {
+            static_cast<void>(who_is_gone(roll));
             return;
         }
-        std::this_thread::sleep_for(rank * 100ms);
+        auto gone = std::async(std::launch::async, [&roll] { return who_is_gone(roll); });
+        const int rank = roll.world.rank();
+        const auto turn = std::ranges::find(roll.speakers, rank) - roll.speakers.begin();
+        std::this_thread::sleep_for(turn * 60ms);
         const bool is_kept = last_words.write_within(400ms);
         if (roll.world.take_last_word()) {
             log::error(
                 text("rank ", rank, " on ", roll.nodes[static_cast<std::size_t>(rank)], ": ",
-                     told_to_end(signal, whereabouts.place(), *job.network, is_kept).what()));
+                     told_to_end(signal, whereabouts.place(), *job.network, is_kept, gone.get())
+                         .what()));
         }
     };
     return orders;

@@ -54,8 +54,8 @@ void give_up(const Communicator& world, ExitCode code, const std::string& what) 
     // The lowest's turn is first, and the others' when they have heard of it: a launcher takes
     // seconds to end them.
     constexpr std::chrono::milliseconds turn{250};
-    constexpr int turns = 20;
-    std::this_thread::sleep_for(std::min(world.rank(), turns) * turn);
+    std::this_thread::sleep_for(
+        std::min<std::chrono::milliseconds>(world.rank() * turn, turns_of_give_up));
     bool is_first = true;
     try {
         is_first = world.take_last_word();

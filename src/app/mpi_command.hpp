@@ -1,6 +1,7 @@
 // What the subcommands that run on many ranks have in common.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ namespace layerledger {
 
 /// Ends the job because of an error that other ranks do not know of. Where several ranks fail at
 /// once the lowest speaks.
+/// How long it waits at most, on the highest ranks, for lower ones to speak.
+inline constexpr std::chrono::seconds turns_of_give_up{5};
 [[noreturn]] void give_up(const Communicator& world, ExitCode code, const std::string& what);
 
 /// Rank 0 reads the command line, the environment and the files; the others get the outcome, so

@@ -227,7 +227,8 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
         job.experiment.train, job.experiment.profile.clock_every, validation,
         checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
-    const Roll roll{world, nodes, job.experiment.sync.timeout_seconds};
+    const std::vector<int> speakers = speakers_of(nodes);
+    const Roll roll{world, nodes, speakers, job.experiment.sync.timeout_seconds};
     const LastWords last_words(job, description.labels, writer.get(), path, lock);
     Watchdog watchdog(orders(*trainer, job, roll, last_words));
     Outcome outcome;

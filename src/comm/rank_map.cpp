@@ -101,6 +101,26 @@ std::string node_name() {
     return name.data();
 }
 
+std::vector<int> speakers_of(const std::vector<std::string>& nodes) {
+    constexpr std::size_t most = 4;
+    std::vector<int> first_of_node;
+    std::set<std::string> seen;
+    for (std::size_t rank = 0; rank < nodes.size(); ++rank) {
+        if (seen.insert(nodes[rank]).second) {
+            first_of_node.push_back(static_cast<int>(rank));
+        }
+    }
+    std::set<int> speakers;
+    const std::size_t spoken_for = std::min(most, first_of_node.size());
+    for (std::size_t i = 0; i < spoken_for; ++i) {
+        speakers.insert(first_of_node[i * first_of_node.size() / spoken_for]);
+    }
+    for (std::size_t rank = 0; speakers.size() < std::min(most, nodes.size()); ++rank) {
+        speakers.insert(static_cast<int>(rank));
+    }
+    return {speakers.begin(), speakers.end()};
+}
+
 RankMap map_rank(const Communicator& world) {
     const Communicator node = world.node();
     RankMap map;

@@ -32,14 +32,14 @@ bool Communicator::take_last_word() const {
 }
 
 std::vector<std::optional<std::string>> Communicator::call_roll(
-    const std::string& word, std::chrono::nanoseconds patience) const {
-    constexpr int tag = 73;
-    constexpr int listeners = 4;  // some of them may be lost themselves
+    RollCall why, const std::string& word, std::span<const int> listeners,
+    std::chrono::nanoseconds patience) const {
+    const int tag = why == RollCall::after_a_wait ? 73 : 74;
     if (!handle_) {
         return {};
     }
     auto sent = std::make_unique<std::string>(word);
-    for (int peer = 0; peer < std::min(size_, listeners); ++peer) {
+    for (const int peer : listeners) {
         if (peer != rank_) {
             MPI_Request request = MPI_REQUEST_NULL;
             LL_MPI(MPI_Isend(sent->data(), static_cast<int>(sent->size()), MPI_BYTE, peer, tag,
@@ -49,7 +49,7 @@ std::vector<std::optional<std::string>> Communicator::call_roll(
     }
     static_cast<void>(sent.release());  // nobody is told when it has left; the job is about to end
     std::vector<std::optional<std::string>> words;
-    if (rank_ < listeners) {
+    if (std::ranges::find(listeners, rank_) != listeners.end()) {
         words.resize(static_cast<std::size_t>(size_));
         words[static_cast<std::size_t>(rank_)] = word;
     }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <thread>
 #include <utility>
@@ -169,11 +170,14 @@ TEST(Communicator, OneRankHasTheLastWord) {
 }
 
 TEST(Communicator, ARollCallTellsWhoIsThereAndHowTheyAre) {
+    using enum Communicator::RollCall;
     const Communicator world = Communicator::world();
-    EXPECT_TRUE(Communicator{}.call_roll("alone", 1ms).empty());
+    std::vector<int> all(static_cast<std::size_t>(world.size()));
+    std::iota(all.begin(), all.end(), 0);
+    EXPECT_TRUE(Communicator{}.call_roll(after_a_wait, "alone", all, 1ms).empty());
     const int silent = world.size() - 1;  // and it may be the only one
     if (world.rank() != silent || world.size() == 1) {
-        const auto words = world.call_roll(text("word of ", world.rank()), 2s);
+        const auto words = world.call_roll(after_a_wait, text("word of ", world.rank()), all, 2s);
         ASSERT_EQ(words.size(), static_cast<std::size_t>(world.size()));
         for (int rank = 0; rank < world.size(); ++rank) {
             const auto& word = words[static_cast<std::size_t>(rank)];
@@ -183,6 +187,19 @@ TEST(Communicator, ARollCallTellsWhoIsThereAndHowTheyAre) {
                 EXPECT_EQ(word, text("word of ", rank));
             }
         }
+    }
+    world.barrier();
+}
+
+TEST(Communicator, OnlyListenersLearnFromARollCall) {
+    const Communicator world = Communicator::world();
+    const std::vector<int> last{world.size() - 1};  // rank 0 may be on a node that is lost
+    const auto words =
+        world.call_roll(Communicator::RollCall::at_the_end, text(world.rank()), last, 1s);
+    ASSERT_EQ(words.size(),
+              world.rank() == last.front() ? static_cast<std::size_t>(world.size()) : 0U);
+    for (std::size_t rank = 0; rank < words.size(); ++rank) {
+        EXPECT_EQ(words[rank], text(rank));
     }
     world.barrier();
 }

@@ -28,7 +28,7 @@ DEADLINE = 4  # seconds that ranks wait for each other; on a busy machine a comm
 PLACE = r"rank \d+ on \S+:? in iteration \d+, "
 UNHEARD = r"nothing was heard of rank 1 on \S+ \(lost, stopped or cut off"
 KILLED = 128 + signal.SIGKILL
-TOLD = r"rank {} on \S+: in iteration \d+, .*the process was told to end \(Terminated"
+TOLD = r"rank {} on \S+: in iteration \d+, .*the process was told to end \(Terminated.*nothing was heard of "
 
 
 class Broken(AssertionError):
@@ -48,6 +48,7 @@ class Row:
     limit: float = 15
     needs: object = lambda: ""  # why it cannot be here; empty where it can
     hosts: int = 0  # namespaces that it runs on; 0: none
+    size: int = 3  # ranks
     keeps_file: bool = True
 
 
@@ -113,20 +114,20 @@ ROWS = {
     "throws": Row(fail_inside, (INTERNAL, INTERNAL), (PLACE + r"(forward|backward|update) of \w+: .*oneDNN",) * 2,
                   kind="throws"),
     "exits": Row(fail_inside, (5, KILLED),
-                 (TOLD.format(0), r"srun: error: n0: task 1: Exited with exit code 5" + CLOSED),
+                 (TOLD.format("[02]") + "rank 1 on ", r"srun: error: n0: task 1: Exited with exit code 5" + CLOSED),
                  kind="exits"),
     "killed": Row(kill(1), (KILLED, KILLED),
-                  (TOLD.format(0), r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
+                  (TOLD.format("[02]") + "rank 1 on ", r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
     "rank 0 killed": Row(kill(0), (KILLED, KILLED),
-                         (TOLD.format(1), r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
+                         (TOLD.format("[12]") + "rank 0 on ", r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
     "stopped": Row(stop, (INTERNAL, INTERNAL), (PLACE + r".*" + UNHEARD,) * 2),
     "stuck": Row(fail_inside, (INTERNAL, INTERNAL),
                  (r"rank 1 on \S+:? in iteration \d+, (forward|backward|update) of \w+: has not gone on for",) * 2,
                  kind="hangs"),
     "link cut": Row(cut, (LOST_DAEMON, INTERNAL),
-                    (TOLD.format(0), r"nothing was heard of rank 2 on n1, rank 3 on n1 \(lost"),
-                    limit=45, hosts=2,
-                    needs=network_hosts.missing),
+                    (TOLD.format("[01]") + "rank 2 on host1, rank 3 on host1 ",
+                     r"nothing was heard of rank 2 on n1, rank 3 on n1 \(lost"),
+                    limit=45, hosts=2, size=4, needs=network_hosts.missing),
     "disk full": Row(fill_disk, (DATA_LOST, DATA_LOST),
                      (r"No space left on device.*\n[\s\S]*is not whole \(records of",) * 2,
                      needs=why_no_small_disk, **COMPLETE),
@@ -233,7 +234,7 @@ class SrunLauncher:
 class Cell:
     def __init__(self, row, launcher, folder):
         self.launcher, self.folder = launcher, pathlib.Path(folder)
-        self.size = 4 if row.hosts else 3
+        self.size = row.size
         self.runs = self.folder / "runs"
         self.runs.mkdir(parents=True)
         self.run_file = self.runs / "run.h5"

@@ -122,11 +122,15 @@ public:
     /// first that asks, which is to say why the job ends. Does not wait for anyone.
     [[nodiscard]] bool take_last_word() const;
 
+    /// What a roll is called for. Two calls may overlap on a rank only where they differ in it.
+    enum class RollCall : std::uint8_t { after_a_wait, at_the_end };
     /// For ranks that cannot go on, not collective, from any thread: says that this one is alive,
-    /// with a word of how it is, and hears for `patience` the words of others. The first four ranks
-    /// learn every rank's, none where nothing was heard of one; the others learn nothing.
+    /// with a word of how it is, and hears for `patience` the words of others. `listeners`, the
+    /// same on all ranks, learn every rank's, none where nothing was heard of one; the others learn
+    /// nothing.
     [[nodiscard]] std::vector<std::optional<std::string>> call_roll(
-        const std::string& word, std::chrono::nanoseconds patience) const;
+        RollCall why, const std::string& word, std::span<const int> listeners,
+        std::chrono::nanoseconds patience) const;
 
     /// This rank's clock against rank 0's, by ping-pong with a parent in a binary tree, all pairs
     /// of a level at once: as many rounds as the number of ranks has binary digits. The fastest

@@ -22,6 +22,11 @@ struct RankMap {
 /// This node's name: Slurm's where it has one, since several of its nodes may share one host name.
 [[nodiscard]] std::string node_name();
 
+/// Who speaks for all ranks when the job cannot go on, given the node of each: four, on as many
+/// nodes as there are, far from each other in the list, so that some are left where a node or a
+/// part of the network is lost. In the order of ranks.
+[[nodiscard]] std::vector<int> speakers_of(const std::vector<std::string>& nodes);
+
 /// Collective.
 [[nodiscard]] RankMap map_rank(const Communicator& world);
 
