@@ -190,8 +190,8 @@ class SlowedOnPurpose(TrainTest):
         return [run[name].asstr()[:].tolist() for name in ("layer", "phase")]
 
     def test_rank_layer_phase_and_cause_are_in_the_file_and_the_summary(self):
-        result = self.train(train__iterations=50, train__batch_size=64, profile__warmup=10,
-                            profile__inject="1:conv2:1000:backward")
+        result = self.train(train__iterations=50, train__batch_size=16, profile__warmup=10,
+                            profile__inject="1:conv2:10000:backward")
         with self.assert_trained(result) as run:
             layers, phases = self.names(run)
             slowed = (1, layers.index("conv2"), phases.index("backward"), COMPUTE)
@@ -202,18 +202,21 @@ class SlowedOnPurpose(TrainTest):
             self.assertGreater(rows.count(slowed), 30, rows)
             times = run["layer_time"][10:, :, slowed[1], slowed[2]]
             delay_us = np.median(times[:, 1]) - np.median(times[:, 0])
-            self.assertEqual(late["late_by"].attrs["refused"], "")
             late_us = np.median(late["late_by"][:][late["late_rank"][:] == 1])
-            self.assertTrue(0.5 < late_us / delay_us < 2, f"{late_us} of {delay_us}")
+            if refused := late["late_by"].attrs["refused"]:  # on a busy machine clocks are read badly
+                self.assertIn("the clocks are known to", refused)
+                self.assertTrue(np.isnan(late_us))
+            else:
+                self.assertTrue(0.5 < late_us / delay_us < 2, f"{late_us} of {delay_us}")
             found = run["stragglers"]
             # A busy machine makes whole ranks slow too.
             row = np.flatnonzero(found["straggler_layer"][:] >= 0)[0]
             self.assertEqual(tuple(found[f"straggler_{name}"][row]
                                    for name in ("rank", "layer", "phase", "cause")), slowed)
             self.assertEqual(found["straggler_all_windows"][row], 2)
-            self.assertGreater(found["straggler_percent"][row], 300)
+            self.assertGreater(found["straggler_percent"][row], 3000)
         self.assertIn("conv2 backward of rank 1: ", result.stdout)
-        self.assertRegex(result.stdout, r"slowed on purpose +1:conv2:1000:backward")
+        self.assertRegex(result.stdout, r"slowed on purpose +1:conv2:10000:backward")
 
     def test_what_cannot_be_slowed_is_refused_by_one_rank(self):
         for asked, words in (("1:conv2", "RANK:LAYER:PERCENT"), ("2:conv2:5", "from 0 to 1"),
