@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layerledger/hdf5/file.hpp"
@@ -42,6 +43,28 @@ template <class Value>
     hdf5::Slab slab{hdf5::Extent(extent.size(), 0), extent};
     slab.start[0] = first;
     return file.read<Value>(dataset, slab);
+}
+
+/// Calls `use(first, chosen)` for all chosen rows, so many at once that reading an array's rows
+/// `first` to `first + chosen.back()` takes no more than `most_values` of `row_values` each, and
+/// ends where a chunk of `chunk` rows does if one fits. `chosen` is relative to `first`.
+template <class Use>
+void for_each_slab(const Rows& rows, std::uint64_t row_values, std::uint64_t most_values,
+                   std::uint64_t chunk, Use use) {
+    const std::uint64_t at_once = std::max<std::uint64_t>(1, most_values / row_values);
+    std::vector<std::uint64_t> chosen;
+    for (auto next = rows.chosen.begin(); next != rows.chosen.end();) {
+        const std::uint64_t first = rows.first + *next;
+        std::uint64_t end = first + at_once;
+        if (at_once >= chunk) {
+            end -= end % chunk;
+        }
+        chosen.clear();
+        for (; next != rows.chosen.end() && rows.first + *next < end; ++next) {
+            chosen.push_back(rows.first + *next - first);
+        }
+        use(first, std::as_const(chosen));
+    }
 }
 
 /// Calls `use(piece)` for all of a dataset; ranks rise, and within the same ranks columns.

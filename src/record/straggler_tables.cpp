@@ -18,7 +18,7 @@
 namespace layerledger {
 namespace {
 
-/// Floats of layers' times that are in memory at once.
+/// Floats that are in memory at once.
 constexpr std::uint64_t piece_floats = std::uint64_t{16} << 20;
 
 /// Lateness is refused where the clocks may be wrong by more than this share of an iteration.
@@ -30,11 +30,18 @@ std::string refusal(const hdf5::File& file, const Rows& rows, std::uint64_t rank
     if (bounds.is_empty()) {
         return "the clocks were not read before and after";
     }
-    const auto times =
-        file.read<float>("iteration_time", hdf5::Slab{{rows.first, 0}, {rows.count, ranks}});
-    std::vector<double> times_us(times.begin(), times.end());
+    std::vector<double> medians_us;  // over the ranks
+    const auto add_rows = [&](std::uint64_t first, const std::vector<std::uint64_t>& chosen) {
+        const auto times = read_rows<float>(file, "iteration_time", first, chosen.back() + 1);
+        for (const std::uint64_t row : chosen) {
+            const auto of_row = std::span(times).subspan(row * ranks, ranks);
+            std::vector<float> times_us(of_row.begin(), of_row.end());
+            medians_us.push_back(median(times_us));
+        }
+    };
+    for_each_slab(rows, ranks, piece_floats, file.chunk("iteration_time").front(), add_rows);
     const double worst_us = bounds.widest_us();
-    const double iteration_us = median(times_us);
+    const double iteration_us = median(medians_us);
     return worst_us <= largest_bound_share * iteration_us
                ? ""
                : text("the clocks are known to ", fixed(worst_us, 1),
@@ -71,11 +78,9 @@ void search_rows(const hdf5::File& file, const Rows& rows, bool has_clocks,
     const std::size_t ranks = extent[1];
     const std::size_t of_layers = extent[2] * extent[3];
     const std::size_t buckets = file.contains("bucket") ? file.extent("bucket").front() : 0;
-    const std::uint64_t at_once = std::max<std::uint64_t>(1, piece_floats / (ranks * of_layers));
     std::vector<float> times(ranks * search.columns());
-    for (std::uint64_t chosen = 0; chosen < rows.chosen.size();) {
-        const std::uint64_t first = rows.first + rows.chosen[chosen];
-        const std::uint64_t count = std::min(at_once, rows.first + rows.count - first);
+    const auto add_rows = [&](std::uint64_t first, const std::vector<std::uint64_t>& chosen) {
+        const std::uint64_t count = chosen.back() + 1;
         const auto iterations = read_rows<std::int64_t>(file, "iteration", first, count);
         const auto layers = read_rows<float>(file, "layer_time", first, count);
         const auto activities = read_rows<float>(file, "activity_time", first, count);
@@ -86,9 +91,7 @@ void search_rows(const hdf5::File& file, const Rows& rows, bool has_clocks,
             starts = read_rows<std::int64_t>(file, "iteration_start", first, count);
             ready = read_rows<float>(file, "bucket_ready", first, count);
         }
-        for (; chosen < rows.chosen.size() && rows.first + rows.chosen[chosen] < first + count;
-             ++chosen) {
-            const std::uint64_t row = rows.first + rows.chosen[chosen] - first;
+        for (const std::uint64_t row : chosen) {
             for (std::size_t rank = 0; rank < ranks; ++rank) {
                 const std::size_t cell = row * ranks + rank;
                 const auto of_rank =
@@ -107,7 +110,9 @@ void search_rows(const hdf5::File& file, const Rows& rows, bool has_clocks,
                                                                              ranks * buckets),
                                                     buckets));
         }
-    }
+    };
+    for_each_slab(rows, ranks * (of_layers + activity_count + buckets), piece_floats, file.chunk("layer_time").front(),
+                  add_rows);
 }
 
 }  // namespace
