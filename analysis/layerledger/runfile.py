@@ -251,7 +251,8 @@ class RunFile(ArrayFile):
     @cached_property
     def anatomy(self) -> pd.DataFrame:
         """Each bucket's all-reduce as the run itself took it apart: hidden, exposed, wait, transfer,
-        zero_skew (its transfer with all ranks there at once) in us, bandwidths in GB/s.
+        zero_skew (its transfer with all ranks there at once) in us, bandwidths in GB/s. Hidden and
+        exposed make together what wait and transfer do.
         """  # noqa: D205
         names = (
             "bucket", "hidden", "exposed", "wait", "transfer", "algorithm_bandwidth",

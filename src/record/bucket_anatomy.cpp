@@ -2,18 +2,23 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "event_table.hpp"
 #include "layerledger/base/phase.hpp"
 #include "measured_rows.hpp"
-#include "median.hpp"
+#include "row_reader.hpp"
 
 namespace layerledger {
 namespace {
 
-constexpr std::uint64_t rows_at_once = 256;
+/// Floats that are in memory at once.
+constexpr std::uint64_t slab_values = std::uint64_t{8} << 20;
+
+/// Iterations that are compared with each other, so that memory does not grow with the run.
+constexpr std::size_t stretch_iterations = 1024;
 
 std::vector<float> backward_rows(const hdf5::File& file, const std::string& dataset,
                                  std::uint64_t first, std::uint64_t count) {
@@ -26,14 +31,58 @@ std::vector<float> backward_rows(const hdf5::File& file, const std::string& data
     return file.read<float>(dataset, slab);
 }
 
-/// Means over the ranks, one an iteration.
-struct Series {
-    std::vector<double> hidden, exposed, wait, transfer;
-};
-
-/// One iteration's times of one bucket, a rank's share of their means.
+/// One bucket's all-reduce, means over the ranks: hidden and exposed together take as long as wait
+/// and transfer.
 struct Parts {
     double hidden = 0, exposed = 0, wait = 0, transfer = 0;
+
+    void add(const Parts& other, double weight) {
+        hidden += weight * other.hidden;
+        exposed += weight * other.exposed;
+        wait += weight * other.wait;
+        transfer += weight * other.transfer;
+    }
+    /// Absent only where the bucket was not timed: without layers the first two are.
+    [[nodiscard]] double all() const { return wait + transfer; }
+};
+
+/// The mean of one bucket's iterations without those that took shortest or longest, a quarter each:
+/// of the same iterations for all parts, so that they add up, and of none that something disturbed.
+class MiddleHalf {
+public:
+    void add(const Parts& iteration) {
+        if (!std::isnan(iteration.all())) {
+            stretch_.push_back(iteration);
+        }
+        if (stretch_.size() == stretch_iterations) {
+            close_stretch();
+        }
+    }
+
+    /// NaN where there was no iteration.
+    [[nodiscard]] Parts mean() {
+        close_stretch();
+        Parts mean;
+        mean.add(sum_, 1 / weight_);
+        return mean;
+    }
+
+private:
+    void close_stretch() {
+        std::ranges::sort(stretch_, {}, &Parts::all);
+        const std::size_t left_out = stretch_.size() / 4;
+        const std::size_t kept = stretch_.size() - 2 * left_out;
+        const auto all = static_cast<double>(stretch_.size());
+        for (const Parts& iteration : std::span(stretch_).subspan(left_out, kept)) {
+            sum_.add(iteration, all / static_cast<double>(kept));
+        }
+        weight_ += all;
+        stretch_.clear();
+    }
+
+    std::vector<Parts> stretch_;
+    Parts sum_;
+    double weight_ = 0;
 };
 
 }  // namespace
@@ -52,18 +101,15 @@ void write_anatomy(hdf5::File& file) {
     if (ranks < 2 || rows.chosen.empty()) {
         return;
     }
-    std::vector<Series> series(buckets);
-    for (std::uint64_t chosen = 0; chosen < rows.chosen.size();) {
-        const std::uint64_t first = rows.first + rows.chosen[chosen];
-        const std::uint64_t count = std::min(rows_at_once, rows.first + rows.count - first);
+    std::vector<MiddleHalf> of_buckets(buckets);
+    const auto add_rows = [&](std::uint64_t first, const std::vector<std::uint64_t>& chosen) {
+        const std::uint64_t count = chosen.back() + 1;
         const auto start = read_rows<float>(file, "bucket_start", first, count);
         const auto arrived = read_rows<float>(file, "bucket_transfer", first, count);
         const auto end = read_rows<float>(file, "bucket_end", first, count);
         const auto layer_start = backward_rows(file, "layer_start", first, count);
         const auto layer_time = backward_rows(file, "layer_time", first, count);
-        for (; chosen < rows.chosen.size() && rows.first + rows.chosen[chosen] < first + count;
-             ++chosen) {
-            const std::uint64_t row = rows.first + rows.chosen[chosen] - first;
+        for (const std::uint64_t row : chosen) {
             std::vector<Parts> parts(buckets);
             for (std::size_t rank = 0; rank < ranks; ++rank) {
                 // From the end of the backward pass on nothing hides the all-reduce.
@@ -78,31 +124,31 @@ void write_anatomy(hdf5::File& file) {
                     const double exposed = std::isnan(backward_end)
                                                ? absent
                                                : std::clamp(end[at] - backward_end, 0.0, all);
-                    const double share = 1 / static_cast<double>(ranks);
-                    parts[bucket].exposed += share * exposed;
-                    parts[bucket].hidden += share * (all - exposed);
-                    parts[bucket].wait += share * (arrived[at] - start[at]);
-                    parts[bucket].transfer += share * (end[at] - arrived[at]);
+                    parts[bucket].add({.hidden = all - exposed,
+                                       .exposed = exposed,
+                                       .wait = arrived[at] - start[at],
+                                       .transfer = end[at] - arrived[at]},
+                                      1 / static_cast<double>(ranks));
                 }
             }
             for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
-                series[bucket].hidden.push_back(parts[bucket].hidden);
-                series[bucket].exposed.push_back(parts[bucket].exposed);
-                series[bucket].wait.push_back(parts[bucket].wait);
-                series[bucket].transfer.push_back(parts[bucket].transfer);
+                of_buckets[bucket].add(parts[bucket]);
             }
         }
-    }
+    };
+    for_each_slab(rows, ranks * (2 * layers + 3 * buckets), slab_values,
+                  file.chunk("bucket_end").front(), add_rows);
     std::vector<BucketAnatomy> anatomy = read_anatomy(file);  // with what was measured without skew
     anatomy.resize(buckets);
     const auto bytes = file.read<std::int64_t>("bucket_bytes");
     for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
         BucketAnatomy& of_bucket = anatomy[bucket];
         of_bucket.iteration = static_cast<std::int64_t>(bucket);
-        of_bucket.hidden_us = median(series[bucket].hidden);
-        of_bucket.exposed_us = median(series[bucket].exposed);
-        of_bucket.wait_us = median(series[bucket].wait);
-        of_bucket.transfer_us = median(series[bucket].transfer);
+        const Parts parts = of_buckets[bucket].mean();
+        of_bucket.hidden_us = parts.hidden;
+        of_bucket.exposed_us = parts.exposed;
+        of_bucket.wait_us = parts.wait;
+        of_bucket.transfer_us = parts.transfer;
         of_bucket.algorithm_bandwidth =
             static_cast<double>(bytes[bucket]) / of_bucket.transfer_us * 1e-3;
         of_bucket.bus_bandwidth = of_bucket.algorithm_bandwidth * 2 *

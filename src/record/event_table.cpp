@@ -99,9 +99,9 @@ constexpr Table<BucketAnatomy, 8> anatomy{
     "anatomy",
     {{
         {"anatomy_bucket", "1", "the bucket", &BucketAnatomy::iteration},
-        {"anatomy_hidden", "us", "all-reduce under the backward pass, median iteration",
+        {"anatomy_hidden", "us", "all-reduce under the backward pass, mean over ranks",
          &BucketAnatomy::hidden_us},
-        {"anatomy_exposed", "us", "all-reduce after the backward pass, median iteration",
+        {"anatomy_exposed", "us", "all-reduce after the backward pass, mean over ranks",
          &BucketAnatomy::exposed_us},
         {"anatomy_wait", "us", "from a rank's arrival to the last one's, mean over ranks",
          &BucketAnatomy::wait_us},

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <map>
 
 #include "layerledger/base/error.hpp"
 #include "layerledger/record/run_reader.hpp"
@@ -76,6 +77,35 @@ TEST(Summarize, TellsWhatTheAllReduceOfABucketConsistsOf) {
     EXPECT_NEAR(first.bus_bandwidth, first.algorithm_bandwidth * 4 / 3, 1e-9);
     EXPECT_THAT(first.zero_skew_us, IsNan());
     EXPECT_TRUE(summary_of_sample(1).anatomy.empty());
+}
+
+// Measured are iterations 2, 4, 5, 6, 8 and 9. The shortest and the longest all-reduce are left
+// out.
+TEST(Summarize, TakesAllPartsOfAnAllReduceFromTheSameIterationsSoThatTheyAddUp) {
+    const TemporaryFolder folder;
+    const RunDescription run = sample_description(2);
+    const RecordLayout layout(run.extents());
+    RecordBlock block = sample_block(run, 0, 10);
+    const std::map<std::size_t, std::pair<float, float>> wait_and_transfer_us{
+        {2, {9, 1}}, {4, {1, 19}}, {5, {29, 1}}, {6, {2, 38}}, {8, {45, 5}}, {9, {500, 500}}};
+    for (const auto& [iteration, us] : wait_and_transfer_us) {
+        for (std::size_t rank = 0; rank < 2; ++rank) {
+            float* const row = &block.rows[(rank * 10 + iteration) * layout.size];
+            row[layout.bucket_start] = 1500;  // the backward pass ends 10 + i / 4 + rank later
+            row[layout.bucket_transfer] = 1500 + us.first;
+            row[layout.bucket_end] = 1500 + us.first + us.second;
+        }
+    }
+    RunWriter writer(folder.path("run.h5"), run, false);
+    writer.append(std::move(block));
+    EXPECT_TRUE(writer.finish(RunStatus::complete));
+
+    const BucketAnatomy bucket = summarize(writer.path()).anatomy.front();
+    EXPECT_NEAR(bucket.wait_us, (1 + 29 + 2 + 45) / 4.0, 1e-6);
+    EXPECT_NEAR(bucket.transfer_us, (19 + 1 + 38 + 5) / 4.0, 1e-6);
+    EXPECT_NEAR(bucket.hidden_us, 10.5 + (4 + 5 + 6 + 8) / 16.0, 1e-6);
+    EXPECT_NEAR(bucket.hidden_us + bucket.exposed_us, bucket.wait_us + bucket.transfer_us, 1e-6);
+    EXPECT_NEAR(bucket.algorithm_bandwidth, 20040 / bucket.transfer_us / 1e3, 1e-9);
 }
 
 TEST(Summarize, TellsWhoComesLast) {

@@ -57,7 +57,9 @@ struct ClockRecord {
     double drift = absent;  ///< growth of the offset since the reading before, as a share of time
 };
 
-/// Where the all-reduce of a bucket spent its time: medians over iterations of means over ranks.
+/// Where the all-reduce of a bucket spent its time: means over the ranks and over those iterations
+/// that took neither shortest nor longest, so that hidden and exposed make as much as wait and
+/// transfer.
 struct BucketAnatomy {
     std::int64_t iteration = 0;  ///< the bucket: the order of these rows
     double hidden_us = absent;   ///< while a layer's backward pass worked
