@@ -155,8 +155,8 @@ Beginning find_beginning(const Communicator& world, const Experiment& experiment
         const bool lacks_validation =
             ends_with_validation && run && run->last_validation < beginning.iteration;
         beginning.is_complete = is_trained && !lacks_validation;
-        if (is_trained && run->committed_iterations > options.iterations) {
-            log::warning(text("'", run_file, "' has ", run->committed_iterations,
+        if (is_trained && beginning.iteration > options.iterations) {
+            log::warning(text("'", run_file, "' has ", beginning.iteration,
                               " iterations, more than the ", options.iterations, " of this start"));
         }
         if (is_trained && lacks_validation) {

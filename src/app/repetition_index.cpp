@@ -95,7 +95,7 @@ void write_index(const std::string& path, const std::vector<Repetition>& repetit
 }
 
 void mark_repetition_failed(const std::string& path, const Repetition& repetition,
-                            std::size_t number, const Error& error, int rank) noexcept {
+                            std::size_t number, const Error& error) noexcept {
     try {
         Repetition failed = repetition;
         failed.status = "failed";
@@ -111,7 +111,7 @@ void mark_repetition_failed(const std::string& path, const Repetition& repetitio
             changed += line.starts_with(begin) ? row.str() : line + '\n';
         }
         if (!changed.empty()) {
-            OutputFile file(path, text("rank-", rank));
+            OutputFile file(path, Writers::several);
             file.write(changed);
             file.commit();
         }

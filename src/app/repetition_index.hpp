@@ -37,6 +37,6 @@ void write_index(const std::string& path, const std::vector<Repetition>& repetit
 /// repetition, counted from 0, that the index calls running. Several ranks may do so at once. Never
 /// throws.
 void mark_repetition_failed(const std::string& path, const Repetition& repetition,
-                            std::size_t number, const Error& error, int rank) noexcept;
+                            std::size_t number, const Error& error) noexcept;
 
 }  // namespace layerledger

@@ -206,15 +206,19 @@ void Repetitions::put_index_back() const {
     if (!world_.is_root()) {
         return;
     }
-    if (!index_before_.empty()) {
+    if (index_before_.empty()) {
+        std::error_code failure;
+        fs::remove(index_, failure);
+        fs::remove(folder_, failure);  // unless something else is in it
+        return;
+    }
+    try {
         OutputFile index(index_);
         index.write(index_before_);
         index.commit();
-        return;
+    } catch (const Error& error) {  // why the job ends is worth more
+        log::warning(text("the index is not what it was (", error.what(), ")"));
     }
-    std::error_code failure;
-    fs::remove(index_, failure);
-    fs::remove(folder_, failure);  // unless something else is in it
 }
 
 void Repetitions::take_results(Repetition& repetition, const std::string& run_file) const {
@@ -264,11 +268,10 @@ ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) 
         code = error.code();
         repetition.reason = one_line(error.what());
     } catch (const Error& error) {
-        mark_repetition_failed(index_, repetition, number, error, world_.rank());
+        mark_repetition_failed(index_, repetition, number, error);
         throw;
     } catch (const std::exception& error) {
-        mark_repetition_failed(index_, repetition, number, {ExitCode::internal, error.what()},
-                               world_.rank());
+        mark_repetition_failed(index_, repetition, number, {ExitCode::internal, error.what()});
         throw;
     }
     repetition.seconds =

@@ -82,7 +82,10 @@ std::string set_aside(const std::string& run_file, SetAside why) {
             move(checkpoints, checkpoints_of(aside));
         }
         log::warning(text("'", run_file,
-                          "' is of an earlier start that is not gone on with; it is now '",
+                          why == SetAside::older
+                              ? "' is of another version of the schema; training goes on in a new "
+                                "file, and it is now '"
+                              : "' is of an earlier start that is not gone on with; it is now '",
                           aside.string(), "'"));
         return fs::path(aside).replace_extension().string();
     }

@@ -10,7 +10,7 @@ namespace layerledger {
 enum class SetAside : unsigned char {
     unfinished,  ///< it ended without a checkpoint, or is to be repeated
     before,      ///< another training goes on from what it had learnt
-    older,       ///< of an older schema version: its checkpoints stay, to be gone on from
+    older,       ///< of another version of the schema: its checkpoints stay, to be gone on from
 };
 
 /// What is there of NAME.h5, its tables, lists and checkpoints becomes NAME.unfinished-1.h5 (or -2,

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -19,6 +20,13 @@ namespace {
 
 constexpr std::size_t buffer_bytes = std::size_t{1} << 20;
 
+/// Not the thread's number alone: a folder is often the same on many nodes.
+std::string this_writer() {
+    std::array<char, 256> host{};
+    static_cast<void>(::gethostname(host.data(), host.size() - 1));
+    return text(".", host.data(), "-", ::gettid());
+}
+
 }  // namespace
 
 void make_folder(const std::string& folder) {
@@ -34,7 +42,7 @@ void make_folder(const std::string& folder) {
 
 void require_room_for_folder(const std::string& folder) {
     std::error_code failure;
-    std::filesystem::path there = std::filesystem::absolute(folder, failure);
+    std::filesystem::path there = std::filesystem::absolute(folder.empty() ? "." : folder, failure);
     while (!std::filesystem::exists(there, failure) && there.has_relative_path()) {
         there = there.parent_path();
     }
@@ -46,11 +54,9 @@ void require_room_for_folder(const std::string& folder) {
                      ") choose another folder"));
 }
 
-OutputFile::OutputFile(std::string path) : OutputFile(std::move(path), {}) {}
-
-OutputFile::OutputFile(std::string path, std::string_view writer)
+OutputFile::OutputFile(std::string path, Writers writers)
     : path_(std::move(path)),
-      part_(writer.empty() ? path_ + ".part" : text(path_, ".", writer, ".part")) {
+      part_(text(path_, writers == Writers::one ? "" : this_writer(), ".part")) {
     std::error_code failure;
     LL_VALIDATE(!std::filesystem::is_directory(path_, failure), ExitCode::cannot_create,
                 text("cannot write '", path_, "' (it is a folder) choose another name"));

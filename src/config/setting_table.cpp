@@ -131,10 +131,14 @@ std::vector<Setting> make_table() {
              "packed: the file; $NAME is the environment's, on each node its own");
     data.add("classes", &D::classes, List{},
              "names of the classes to use, a file of names, or how many of the first; empty: all");
-    data.add("val_labels", &D::val_labels, Text{},
-             "list of labels where val/ has no class folders; empty: looked for in data.root");
-    data.add("class_names", &D::class_names, Text{},
-             "list of readable names ('n01440764 tench'); empty: looked for in data.root");
+    data.add(
+        "val_labels", &D::val_labels, Text{},
+        "list of labels where val/ has no class folders; may name $VARIABLES; empty: looked for "
+        "in data.root");
+    data.add(
+        "class_names", &D::class_names, Text{},
+        "list of readable names ('n01440764 tench'); may name $VARIABLES; empty: looked for in "
+        "data.root");
     data.add("augment", &D::augment,
              Choice<Augment>{{{"none", Augment::none},
                               {"flip", Augment::flip},
@@ -178,9 +182,10 @@ std::vector<Setting> make_table() {
     train.add("precision", &T::precision, OneOf{{"fp32", "tf32", "bf16"}}, "of the arithmetic");
     train.add("deterministic", &T::deterministic, Flag{},
               "GPUs: only algorithms that repeat their results bit for bit");
-    train.add("graph", &T::graph, Flag{},
-              "GPUs: capture the iteration once and launch it as CUDA graphs; gradients are summed "
-              "behind the backward pass then; captured in warm-up where profile.warmup is at least 4");
+    train.add(
+        "graph", &T::graph, Flag{},
+        "GPUs: capture the iteration once and launch it as CUDA graphs; gradients are summed "
+        "behind the backward pass then; captured in warm-up where profile.warmup is at least 4");
     train.add("topk", &T::topk, at_least(1), "count a label among the best so many as right");
     train.add("digest_every", &T::digest_every, at_least(1),
               "iterations between comparisons of the ranks' parameters");
@@ -211,8 +216,9 @@ std::vector<Setting> make_table() {
              "gradients that travel together, in MB");
     sync.add("timeout_seconds", &S::timeout_seconds, positive_below(most_seconds),
              "longest wait for another rank, and longest stay at one place of training");
-    sync.add("rendezvous_seconds", &S::rendezvous_seconds, positive_below(most_seconds),
-             "until all ranks have met when the job begins: MPI's start and a first word between them");
+    sync.add(
+        "rendezvous_seconds", &S::rendezvous_seconds, positive_below(most_seconds),
+        "until all ranks have met when the job begins: MPI's start and a first word between them");
 
     using P = ProfileSettings;
     Section profile(table, "profile", &Experiment::profile);

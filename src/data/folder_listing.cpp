@@ -1,7 +1,6 @@
 #include "folder_listing.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -145,7 +144,7 @@ void FolderListing::save() const {
     }
     // Of this process alone: two runs on one data set may get here at once.
     try {
-        OutputFile out((root_ / file_name).native(), std::to_string(::getpid()));
+        OutputFile out((root_ / file_name).native(), Writers::several);
         out.write(text(header, '\n'));
         for (const auto& [name, folder] : kept_) {
             if (folder.state == State{}) {

@@ -141,11 +141,15 @@ std::string escaped(const std::string& path) {
 }  // namespace
 
 void write_image_list(const std::vector<ImageIndex::Image>& images, const std::string& file) {
-    OutputFile out(file);
-    for (const ImageIndex::Image& image : images) {
-        out.write(text(escaped(image.path), '\t', image.label, '\n'));
+    try {
+        OutputFile out(file);
+        for (const ImageIndex::Image& image : images) {
+            out.write(text(escaped(image.path), '\t', image.label, '\n'));
+        }
+        out.commit();
+    } catch (const Error& error) {
+        throw Error(ExitCode::cannot_create, error.what());  // before training nothing is lost
     }
-    out.commit();
 }
 
 }  // namespace layerledger

@@ -193,7 +193,7 @@ PackResult pack_images(const ImageIndex& index, const DataSettings& settings,
         file.publish();
         return result;
     } catch (const Error& error) {
-        if (error.code() != ExitCode::internal) {
+        if (error.code() != ExitCode::internal && error.code() != ExitCode::data_lost) {
             throw;
         }
         throw Error(ExitCode::cannot_create,

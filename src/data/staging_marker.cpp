@@ -79,7 +79,7 @@ void sync_files_below(const std::string& root) {
     if (folder >= 0) {
         ::close(folder);
     }
-    LL_VALIDATE(is_synced, ExitCode::data_lost,
+    LL_VALIDATE(is_synced, ExitCode::cannot_create,
                 text("what was copied to '", root, "' does not reach the disk (",
                      std::strerror(reason), ") choose another data.root"));
 }
@@ -107,10 +107,14 @@ void write_marker(const std::string& root, const StagingMarker& marker) {
     if (marker.is_whole) {  // first the files, then the word for them
         sync_files_below(root);
     }
-    OutputFile file(marker_path(root));
-    file.write(to_text(marker));
-    file.commit();
-    sync_to_disk(root);
+    try {
+        OutputFile file(marker_path(root));
+        file.write(to_text(marker));
+        file.commit();
+        sync_to_disk(root);
+    } catch (const Error& error) {
+        throw Error(ExitCode::cannot_create, error.what());  // before training nothing is lost
+    }
 }
 
 void touch_marker(const std::string& root) noexcept {

@@ -1,6 +1,5 @@
 #include "run_file.hpp"
 
-
 #include "event_table.hpp"
 #include "facts.hpp"
 #include "iteration_arrays.hpp"

@@ -144,8 +144,9 @@ def main():
                 halves += left_half
             finish(words)
             compare(folder, undisturbed, chosen.iterations)
-    print(f"{kills} kills of {jobs} jobs, {halves} of them in the middle of a checkpoint: every start "
-          f"went on from the last whole checkpoint, and every job ended with the losses and parameters of an undisturbed one, bit for bit")
+    print(f"{kills} kills of {jobs} jobs, {halves} of them in the middle of a checkpoint: every "
+          f"start went on from the last whole checkpoint, and every job ended with the losses and parameters "
+          f"of an undisturbed one, bit for bit")
 
 
 if __name__ == "__main__":

@@ -159,13 +159,14 @@ class Twin(ExperimentTest):
 
     def test_a_reader_of_the_profiled_run_does_not_lose_the_comparison(self):
         """It holds the file from when it is complete until the job has ended."""
-        job = subprocess.Popen(self.command(profile__twin="true", train__iterations=200), text=True,
+        job = subprocess.Popen(self.command(profile__twin="true", train__iterations=1500), text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
         self.addCleanup(lambda: job.poll() is None and (job.kill(), job.wait()))
         run_file = self.runs / "lenet.h5"
         self.wait_for(lambda: is_complete(run_file), job)
         with h5py.File(run_file):
+            self.assertIsNone(job.poll(), "the job ended before its run could be held")
             output, complaints = job.communicate(timeout=60)
         self.assertEqual(job.returncode, 0, complaints)
         self.assertIn("profiling against none: ", output)

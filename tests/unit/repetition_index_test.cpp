@@ -71,7 +71,7 @@ TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
     std::vector<Repetition> all{{7, "repetition-01"}, {8, "repetition-02"}};
     all[0].status = "running";
     write_index(path, all);
-    mark_repetition_failed(path, all[0], 0, {ExitCode::internal, "lost\nnode"}, 1);
+    mark_repetition_failed(path, all[0], 0, {ExitCode::internal, "lost\nnode"});
     EXPECT_EQ(content(path), header +
                                  "1,7,repetition-01,failed,70,,,,,lost node\n"
                                  "2,8,repetition-02,waiting,,,,,,\n");
@@ -80,7 +80,7 @@ TEST(RepetitionIndex, AnotherRankCanMarkAFailure) {
 TEST(RepetitionIndex, MarkingDoesNotMakeAnIndex) {
     const TemporaryFolder folder;
     mark_repetition_failed(folder.path("index.csv"), {7, "repetition-01"}, 0,
-                           {ExitCode::internal, "lost"}, 1);
+                           {ExitCode::internal, "lost"});
     EXPECT_EQ(content(folder.path("index.csv")), "");
 }
 
@@ -95,7 +95,7 @@ TEST(RepetitionIndex, IsWholeWhereSeveralRanksMarkAtOnce) {
         ranks.emplace_back([&, rank] {
             const std::string reason(static_cast<std::size_t>(rank) * 1000, 'x');
             for (int i = 0; i < 20; ++i) {
-                mark_repetition_failed(path, all[0], 0, {ExitCode::internal, reason}, rank);
+                mark_repetition_failed(path, all[0], 0, {ExitCode::internal, reason});
             }
         });
     }

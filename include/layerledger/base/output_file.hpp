@@ -12,15 +12,16 @@ void make_folder(const std::string& folder);
 /// Throws Error{cannot_create} where `make_folder` would, as far as that shows without making it.
 void require_room_for_folder(const std::string& folder);
 
+/// How many processes or threads may replace the same file at once.
+enum class Writers : unsigned char { one, several };
+
 /// Written under another name beside its own until it is complete; what is there under its name
 /// stays until then, and is replaced.
 class OutputFile {
 public:
-    /// Throws Error{cannot_create} where no file can be made there.
-    explicit OutputFile(std::string path);
-    /// For one of several processes that may replace the same file at once: each has another
-    /// `writer`, and the file is whole, by the one that came last.
-    OutputFile(std::string path, std::string_view writer);
+    /// Throws Error{cannot_create} where no file can be made there. Of several writers the file is
+    /// whole, by the one that came last.
+    explicit OutputFile(std::string path, Writers writers = Writers::one);
     /// Takes away what was written unless `commit` was called.
     ~OutputFile();
     OutputFile(const OutputFile&) = delete;

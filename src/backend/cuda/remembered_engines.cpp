@@ -1,8 +1,5 @@
 #include "remembered_engines.hpp"
 
-#include <unistd.h>
-
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -11,17 +8,6 @@
 #include "layerledger/base/text.hpp"
 
 namespace layerledger::cuda {
-namespace {
-
-/// Not the process' number alone: users' folders are often the same on many nodes.
-std::string this_process() {
-    std::array<char, 256> host{};
-    static_cast<void>(gethostname(host.data(), host.size() - 1));
-    return text(host.data(), "-", getpid());
-}
-
-}  // namespace
-
 const std::string* RememberedEngines::find(const std::string& problem) const {
     const auto known = known_.find(problem);
     return known == known_.end() ? nullptr : &known->second;
@@ -55,7 +41,7 @@ void RememberedEngines::save(const std::string& path) const {
     }
     std::ostringstream lines;
     all.write(lines);
-    OutputFile file(path, this_process());
+    OutputFile file(path, Writers::several);
     file.write(lines.str());
     file.commit();
 }
