@@ -3,9 +3,10 @@
 
     /usr/bin/python3 tests/bench/live_stragglers.py --program build/src/app/layerledger
 
-Two ranks, each on a core of its own: trials of 5 % on one layer and phase, printing what the run file
-names within the first 20 iterations; then 1 ms of skew, printing what the clocks make of it (late_by) and
-what the all-reduce's wait does, against the delay that the slowed layer itself shows.
+Two ranks, each on a core of its own: trials of 5 and 10 % on one layer and phase, printing what the run
+file names within the first 20 iterations, and from what on a delay in that span shows by the file's own
+account (`sensitivity`); then 1 ms of skew, printing what the clocks make of it (late_by) and what the
+all-reduce's wait does, against the delay that the slowed layer itself shows.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import numpy as np
 from runs import Run
 
 SETTINGS = {"network__architecture": "lenet5", "train__batch_size": 128, "profile__warmup": 10}
+PERCENTS = (5, 10)
 TRIALS = (("0", "conv1", "forward"), ("1", "conv2", "backward"), ("0", "conv2", "forward"),
           ("1", "conv1", "backward"), ("0", "conv2", "backward"), ("1", "conv2", "forward"))
 
@@ -24,15 +26,24 @@ def names(run, layer, phase):
     return texts[0].index(layer), texts[1].index(phase)
 
 
-def trial(program, rank, layer, phase):
+def shows_from(run, layer, phase):
+    """Percent."""
+    table = run.file["sensitivity"]
+    at = [table[f"sensitivity_{name}"][:] for name in ("layer", "phase")]
+    return float(table["sensitivity_percent"][:][(at[0] == layer) & (at[1] == phase)].item())
+
+
+def trial(program, percent, rank, layer, phase):
     with Run(program, ranks=2, threads=1, bind="core", train__iterations=30,
-             profile__inject=f"{rank}:{layer}:5:{phase}", **SETTINGS) as run:
+             profile__inject=f"{rank}:{layer}:{percent}:{phase}", **SETTINGS) as run:
         table = run.file["stragglers"]
         found = list(zip(*(table[f"straggler_{name}"][:] for name in ("rank", "layer", "phase"))))
-        wanted = (int(rank), *names(run, layer, phase))
+        span = names(run, layer, phase)
+        wanted = (int(rank), *span)
         others = len(found) - (wanted in found)
-        print(f"5 % on rank {rank} {layer} {phase}: {'named' if wanted in found else 'NOT named'}, "
-              f"{others} others named", flush=True)
+        print(f"{percent} % on rank {rank} {layer} {phase}: "
+              f"{'named' if wanted in found else 'NOT named'}, {others} others named; a delay there "
+              f"shows from {shows_from(run, *span):.1f} % on", flush=True)
         return wanted in found
 
 
@@ -72,8 +83,9 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--program", default="build/src/app/layerledger")
     program = arguments.parse_args().program
-    named = sum(trial(program, *chosen) for chosen in TRIALS)
-    print(f"{named} of {len(TRIALS)} named", flush=True)
+    for percent in PERCENTS:
+        named = sum(trial(program, percent, *chosen) for chosen in TRIALS)
+        print(f"{named} of {len(TRIALS)} named at {percent} %", flush=True)
     skew(program)
 
 
