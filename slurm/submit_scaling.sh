@@ -19,32 +19,53 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 JOB=${JOB:-$here/multi_node.sbatch}  # or cpu_nodes.sbatch
 
-die() {
+die() {  # MESSAGE [CODE]
     printf 'submit_scaling.sh: %s\n' "$1" >&2
-    exit 64
+    exit "${2:-64}"
 }
 
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+    sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    printf '\nSettings come from the environment, else are as here:\n\n'
+    sed -n '/^[A-Z_]*=${[A-Z_]*:-/p' "${BASH_SOURCE[0]}"
+    exit
+fi
 nodes=()
 while (($#)) && [[ $1 =~ ^[1-9][0-9]*$ ]]; do
     nodes+=("$1")
     shift
 done
+if (($#)) && [[ $1 != --* ]]; then
+    die "'$1' is no number of nodes, and a setting of the training begins with --: see submit_scaling.sh --help"
+fi
+((${#nodes[@]} >= 2)) || die "name at least two numbers of nodes: submit_scaling.sh 1 2 4 8"
+before=
 for word in "$@"; do
     case $word in
         --experiment.* | --output.directory* | --output.file* | --train.batch_size* | --train.iterations*)
             die "the study itself sets ${word%%=*}: see BATCH, ITERATIONS, REPETITIONS and OUTPUT" ;;
     esac
+    config=
+    [[ $before != --config ]] || config=$word
+    [[ $word != --config=* ]] || config=${word#--config=}
+    [[ -z $config || -f $config ]] || die "there is no '$config', which --config names" 66
+    before=$word
 done
-((${#nodes[@]} >= 2)) || die "name at least two numbers of nodes: submit_scaling.sh 1 2 4 8"
 [[ $SCALING == weak || $SCALING == strong ]] || die "SCALING is '$SCALING', not weak or strong"
 [[ -f $JOB ]] || die "JOB names no script: $JOB"
 [[ ! -e $OUTPUT ]] || die "$OUTPUT already exists: choose another NAME or OUTPUT"
 
 read -ra all_options <<<"$SBATCH_OPTIONS"
 read -ra job_options <<<"$JOB_OPTIONS"
-per_node=$({ sed -n 's/^#SBATCH --ntasks-per-node=/--ntasks-per-node=/p' "$JOB"
-    printf '%s\n' "${all_options[@]}" "${job_options[@]}"; } |
-    sed -n 's/^--ntasks-per-node=\([0-9]*\).*/\1/p' | tail -n 1)
+for word in "${all_options[@]}" "${job_options[@]}"; do
+    case $word in
+        --nodes* | -N*) die "the study itself says how many nodes a job has: leave out $word" ;;
+    esac
+done
+# The last counts, as for sbatch; options may have a blank before their value.
+per_node=$({ sed -n 's/^#SBATCH //p' "$JOB"
+    printf '%s\n' "${all_options[*]}" "${job_options[*]}"; } |
+    grep -oE -- '--ntasks-per-node[= ][0-9]+' | grep -oE '[0-9]+$' | tail -n 1 || true)
 [[ -n $per_node ]] || die "how many ranks a node has is not said: JOB_OPTIONS=--ntasks-per-node=4"
 
 batches=()
@@ -62,15 +83,23 @@ if [[ -z ${ANALYSIS:-} ]] && ! command -v layerledger-analysis >/dev/null; then
 fi
 export ANALYSIS=${ANALYSIS:-layerledger-analysis}
 
+command -v sbatch >/dev/null || die "there is no sbatch here, which submits the jobs: is this a login node?" 69
 mkdir -p "$OUTPUT"
 jobs=()
+take_back() {
+    ((${#jobs[@]} == 0)) || scancel "${jobs[@]}"
+    rmdir "$OUTPUT" 2>/dev/null || true
+    die "sbatch has refused a job (see above); none of the study is left in the queue" 69
+}
+trap take_back ERR
 for i in "${!nodes[@]}"; do
     n=${nodes[i]}
-    jobs+=("$(sbatch --parsable "${all_options[@]}" "${job_options[@]}" --nodes="$n" \
+    job=$(sbatch --parsable "${all_options[@]}" "${job_options[@]}" --nodes="$n" \
         --job-name="$NAME-$n" --output="$OUTPUT/%x-%j.out" "$JOB" \
         --experiment.name "nodes-$n" --experiment.repetitions "$REPETITIONS" \
         --train.iterations "$ITERATIONS" --output.directory "$OUTPUT" "$@" \
-        --train.batch_size "${batches[i]}" | cut -d ';' -f 1)")
+        --train.batch_size "${batches[i]}" | cut -d ';' -f 1)
+    jobs+=("$job")
     echo "job ${jobs[i]}: $n nodes, $((n * per_node)) ranks x batch ${batches[i]}, $REPETITIONS times"
 done
 # afterany: the points that succeed are worth a report, which says what is missing.

@@ -25,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--allow", nargs="+", action="extend", default=[], metavar="KEY",
-        help="let the runs differ in this all the same, such as provenance.git",
+        help="let the runs differ in this all the same, such as provenance.git; status: take runs "
+        "that are not complete",
     )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the study of the runs and prints its table.
+    """Writes the study of the runs and prints its table; INPUT_MISSING where runs are left out.
 
     Raises:
         RunFileError: a file cannot be used.
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
     print(text(study))
     print(f"\nplots, tables and all of it on one page: {index}")
-    return ExitCode.OK
+    return ExitCode.INPUT_MISSING if study.left_out else ExitCode.OK
 
 
 def text(study: Study) -> str:

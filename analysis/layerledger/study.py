@@ -73,6 +73,8 @@ class Study:
     layers: list[str]
     points: list[Point]
     notes: list[str]
+    left_out: list[str]
+    """Files of runs that did not end as they should."""
 
     @property
     def title(self) -> str:
@@ -165,16 +167,25 @@ def build_study(runs: Sequence[RunFile], allowed: Sequence[str] = (), seed: int 
     Args:
         runs: at least two, of at least two numbers of ranks. Several of the same number are
             repetitions of one point.
-        allowed: keys, as in "provenance.git", in which the runs may differ all the same.
+        allowed: keys, as in "provenance.git", in which the runs may differ all the same; with
+            "status" runs that are not complete are taken too, which else are left out.
         seed: of the resampling.
 
     Raises:
         AnalysisError: the runs cannot be compared; the text names what differs.
         RunFileError: a run has no iterations after warm-up.
     """
-    if len({run.ranks for run in runs}) < 2:
+    given = runs
+    runs = [run for run in given if run.status == "complete" or "status" in allowed]
+    left_out = [run for run in given if run not in runs]
+    numbers = sorted({run.ranks for run in runs})
+    if len(numbers) < 2:
+        incomplete = ", ".join(f"{run.path} is {run.status}" for run in left_out)
         raise AnalysisError(
-            f"scaling needs runs of at least two numbers of ranks (all have {runs[0].ranks})"
+            "scaling needs complete runs of at least two numbers of ranks ("
+            + (f"all have {numbers[0]}" if numbers else "there are none")
+            + (f"; {incomplete}: --allow status takes such runs too" if incomplete else "")
+            + ")"
         )
     found = differences(runs)
     refused = [each for each in found if each.key not in allowed]
@@ -189,8 +200,12 @@ def build_study(runs: Sequence[RunFile], allowed: Sequence[str] = (), seed: int 
     for run in runs:
         by_ranks.setdefault(run.ranks, []).append(run)
     points = [_point(by_ranks[ranks], seed) for ranks in sorted(by_ranks)]
+    notes = [
+        f"{run.path} is left out: its status is {run.status} (--allow status takes it all the same)"
+        for run in left_out
+    ]
     return Study(kind, runs[0].network.get("name", ""), batch, runs[0].layers, points,
-                 _notes(runs, found, points))  # fmt: skip
+                 notes + _notes(runs, found, points), [run.path for run in left_out])  # fmt: skip
 
 
 def _kind(runs: Sequence[RunFile]) -> tuple[str, int]:
@@ -208,7 +223,8 @@ def _kind(runs: Sequence[RunFile]) -> tuple[str, int]:
 
 
 def _notes(runs: Sequence[RunFile], found: Sequence[object], points: list[Point]) -> list[str]:
-    notes = [f"allowed to differ: {each}" for each in found]
+    notes = [f"{run.path}: its status is {run.status}" for run in runs if run.status != "complete"]
+    notes += [f"allowed to differ: {each}" for each in found]
     if not runs[0].has_layers:
         notes.append(f"recorded at level '{runs[0].level}': nothing is known about layers")
     for point in points:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerledger import AnalysisError, RunFile
+from layerledger import AnalysisError, RunFile, RunFileWarning
 from layerledger.cli import main
 from layerledger.study import build_study
 from synthetic import Synthetic
@@ -203,6 +203,26 @@ def test_files_of_a_study(tmp_path, capsys, make):
     for ranks in (2, 4, 8):
         of_point = fall[fall["ranks"] == ranks].set_index("part")["us"]
         assert of_point.drop("measured").sum() == pytest.approx(of_point["measured"])
+
+
+def test_runs_that_are_not_complete_are_left_out_and_named(tmp_path, capsys):
+    paths = [str(weak(tmp_path, ranks)) for ranks in (1, 2, 4)]
+    failed = str(weak(tmp_path, 8, status="failed"))
+    cut_off = str(weak(tmp_path, 4, "cut-off", status="running"))
+    out = str(tmp_path / "out")
+    with pytest.warns(RunFileWarning):
+        assert [p.ranks for p in study_of([*paths, failed], allowed=["status"]).points] == [1, 2, 4, 8]
+    assert main(["scaling", *paths, failed, cut_off, "-o", out]) == 66
+    printed = capsys.readouterr().out
+    assert f"note: {failed} is left out: its status is failed" in printed
+    assert f"note: {cut_off} is left out: its status is running" in printed
+    assert list(pd.read_csv(tmp_path / "out" / "scaling.csv")["ranks"]) == [1, 2, 4]
+    assert main(["scaling", *paths, failed, "-o", out, "--allow", "status"]) == 0
+    assert f"note: {failed}: its status is failed" in capsys.readouterr().out
+    assert main(["scaling", paths[0], failed, "-o", out]) == 65
+    assert f"{failed} is failed: --allow status" in capsys.readouterr().err
+    assert main(["scaling", failed, "-o", out]) == 65
+    assert "there are none" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):

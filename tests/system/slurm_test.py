@@ -5,6 +5,7 @@ Runs the program named by the environment variable LAYERLEDGER.
 
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -238,13 +239,14 @@ class Requeue(SlurmTest):
 
 
 class Scaling(SlurmTest):
+    ANALYSIS = f"env PYTHONPATH={PROJECT}/analysis {sys.executable} -m layerledger"
+
     def study(self, *words, **environment):
-        done = cluster.run(
-            SCRIPTS / "submit_scaling.sh", *words, JOB=str(SCRIPTS / "cpu_nodes.sbatch"),
-            JOB_OPTIONS="--ntasks-per-node=1 --cpus-per-task=1", OUTPUT=str(self.folder / "study"),
-            LAYERLEDGER=os.environ["LAYERLEDGER"],
-            ANALYSIS=f"env PYTHONPATH={PROJECT}/analysis {sys.executable} -m layerledger",
-            **environment)
+        done = cluster.run(SCRIPTS / "submit_scaling.sh", *words, **{
+            "JOB": str(SCRIPTS / "cpu_nodes.sbatch"),
+            "JOB_OPTIONS": "--ntasks-per-node=1 --cpus-per-task=1",
+            "OUTPUT": str(self.folder / "study"), "LAYERLEDGER": os.environ["LAYERLEDGER"],
+            "ANALYSIS": self.ANALYSIS, **environment})
         numbers = [line.split()[1].rstrip(":") for line in done.stdout.splitlines()
                    if line.startswith("job ")]
         return done, numbers
@@ -280,13 +282,72 @@ class Scaling(SlurmTest):
     def test_what_is_wrong_is_said_before_anything_is_submitted(self):
         for words, environment, said in (
                 (("1",), {}, "at least two"),
+                (("0", "1"), {}, "'0' is no number of nodes"),
+                (("1", "x"), {}, "'x' is no number of nodes"),
+                (("1", "2"), {"JOB_OPTIONS": "--ntasks-per-node=1 --nodes=3"}, "leave out --nodes=3"),
+                (("1", "2"), {"SBATCH_OPTIONS": "-N 3"}, "leave out -N"),
+                (("1", "2"), {"SCALING": "strong", "BATCH": "18", "JOB_OPTIONS": "--ntasks-per-node 4"},
+                 "does not divide among 4 ranks (1 nodes)"),
                 (("1", "2"), {"SCALING": "middling"}, "SCALING"),
                 (("1", "2", "3"), {"SCALING": "strong", "BATCH": "16"}, "does not divide among 3"),
                 (("1", "2", "--train.batch_size", "8"), {}, "BATCH")):
             done, jobs = self.study(*words, **environment)
-            self.assertEqual((done.returncode, jobs), (64, []))
+            self.assertEqual((done.returncode, jobs), (64, []), words)
             self.assertIn(said, done.stderr)
+        done, jobs = self.study("1", "2", "--config", "none.cfg")
+        self.assertEqual((done.returncode, jobs), (66, []))
+        self.assertIn("there is no 'none.cfg'", done.stderr)
         self.assertEqual(cluster.run("squeue", "-h").stdout, "")
+
+    def test_help_names_the_settings(self):
+        done, _ = self.study("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for said in ("submit_scaling.sh 1 2 4 8", "REPETITIONS=${REPETITIONS:-1}"):
+            self.assertIn(said, done.stdout)
+
+    def test_what_slurm_refuses_leaves_nothing(self):
+        # One that takes the first job and refuses the second.
+        own = self.folder / "bin" / "sbatch"
+        own.parent.mkdir()
+        own.write_text(f"#!/bin/bash\nif ! mkdir {self.folder}/taken; then exit 1; fi\n"
+                       f"exec {shutil.which('sbatch', path=slurm_cluster.PATH)} --hold \"$@\"\n")
+        own.chmod(0o755)
+        for environment in ({"SBATCH_OPTIONS": "--partition=none"},
+                            {"PATH": f"{own.parent}:{slurm_cluster.PATH}"}):
+            done, jobs = self.study("1", "2", **environment)
+            self.assertEqual(done.returncode, 69, done.stderr)
+            self.assertIn("none of the study is left", done.stderr)
+            self.assertFalse((self.folder / "study").exists())
+        self.assertEqual(cluster.wait(jobs[0]), ("CANCELLED", 0))
+
+    def report(self):
+        """(state, code) and log of the report made once more."""
+        job = cluster.submit(f"--output={self.folder}/study/report-%j.out",
+                             SCRIPTS / "scaling_report.sbatch", self.folder / "study", 3,
+                             ANALYSIS=self.ANALYSIS)
+        ended = cluster.wait(job, 120)
+        return ended, next((self.folder / "study").glob(f"*-{job}.out")).read_text()
+
+    def test_a_point_that_failed_is_named_and_left_out_of_the_report(self):
+        done, jobs = self.study("1", "2", "4", "--network.architecture", "lenet5", "--profile.warmup",
+                                "2", "--profile.twin", "true", ITERATIONS="12", BATCH="4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(cluster.wait(jobs[-1], 120), ("COMPLETED", 0), self.report_log(jobs[-1]))
+        path = self.folder / "study" / "nodes-2.h5"
+        with h5py.File(path, "r+") as run:
+            run.attrs["status"] = "failed"
+        ended, said = self.report()
+        self.assertEqual(ended, ("FAILED", 66), said)
+        self.assertIn(f"{path} is left out: its status is failed", said)
+        path.unlink()
+        ended, said = self.report()
+        self.assertEqual(ended, ("FAILED", 66), said)
+        self.assertIn("2 of 3 run files", said)
+        for path in (self.folder / "study").glob("*.h5"):
+            path.unlink()
+        ended, said = self.report()
+        self.assertEqual(ended, ("FAILED", 66), said)
+        self.assertIn("not all runs are in the report", said)
 
 
 if __name__ == "__main__":
