@@ -175,10 +175,10 @@ class Requeue(SlurmTest):
 
     def test_after_a_lost_rank_it_goes_on_from_the_newest_checkpoint(self):
         iterations = 500
-        whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
+        whole = self.submit("multi_node.sbatch", *TWO_RANKS, iterations=iterations, batch=16,
                             folder=self.folder / "undisturbed")
-        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=iterations, batch=32,
-                          settings=("--output.commit_seconds", "0.1"), CHECKPOINT_EVERY="20")
+        job = self.submit("requeue.sbatch", *TWO_RANKS, iterations=iterations, batch=16,
+                          settings=("--output.commit_seconds", "0.1"), CHECKPOINT_EVERY="50")
         self.wait_for(self.checkpoints, job)
         self.kill_rank(job)
         self.wait_for(lambda: cluster.job(job).get("Restarts") == "1", job)
@@ -186,8 +186,8 @@ class Requeue(SlurmTest):
         with h5py.File(self.run_file) as run:
             self.assertEqual(run.attrs["status"], "failed")
         cluster.start_now(job)
-        self.assert_ends(job, seconds=120)
-        self.assert_ends(whole, seconds=120)
+        self.assert_ends(job, seconds=240)
+        self.assert_ends(whole, seconds=240)
         with h5py.File(self.run_file) as run, \
                 h5py.File(self.folder / "undisturbed" / "run.h5") as other:
             self.assertEqual(run.attrs["status"], "complete")
