@@ -17,9 +17,10 @@ namespace {
 
 constexpr std::size_t most_named = 8;
 
-std::string place_text(const Whereabouts::Place& place, const Network& network) {
+/// `network` may be null where no place is in a layer.
+std::string place_text(const Whereabouts::Place& place, const Network* network) {
     const auto of_layer = [&](const char* phase) {
-        return text(phase, " of ", network.layers()[static_cast<std::size_t>(place.layer)].name);
+        return text(phase, " of ", network->layers()[static_cast<std::size_t>(place.layer)].name);
     };
     const auto what = [&]() -> std::string {
         switch (place.doing) {
@@ -30,15 +31,17 @@ std::string place_text(const Whereabouts::Place& place, const Network& network) 
             case Doing::gradients: return "waiting for the gradients of other ranks";
             case Doing::update: return of_layer("update");
             case Doing::rest: return "between computations";
-            case Doing::pause: return "validating, saving or ending";
+            case Doing::pause: return "in a break or at the end";
+            case Doing::validating: return "validating";
+            case Doing::saving: return "saving a checkpoint";
         }
         return {};
     };
     if (place.doing == Doing::starting) {
         return what();
     }
-    return text(place.doing == Doing::pause ? "after" : "in", " iteration ", place.iteration, ", ",
-                what());
+    return text(is_outside_iterations(place.doing) ? "after" : "in", " iteration ", place.iteration,
+                ", ", what());
 }
 
 /// "rank 1 on n1, rank 3 on n3 and 2 more".
@@ -108,7 +111,7 @@ std::vector<std::string> nodes_of_ranks(const Communicator& world) {
 AgreedError with_place(const AgreedError& error, const Whereabouts::Place& place,
                        const Network& network, const Communicator& world) {
     return {Error(error.code(), text("rank ", world.rank(), " on ", node_name(), " ",
-                                     place_text(place, network), ": ", error.what())),
+                                     place_text(place, &network), ": ", error.what())),
             error.met_here()};
 }
 
@@ -117,17 +120,33 @@ Error explained(const std::exception& failure, const Whereabouts::Place& place,
     const auto* error = dynamic_cast<const Error*>(&failure);
     const bool waited_in_vain = dynamic_cast<const DeadlineError*>(&failure) != nullptr;
     return {error != nullptr ? error->code() : ExitCode::internal,
-            text(place_text(place, network), ": ", failure.what(),
+            text(place_text(place, &network), ": ", failure.what(),
                  waited_in_vain ? call_roll("", roll) : std::string())};
 }
 
 Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
             const Network& network, const Roll& roll) {
-    const std::string word = text(place_text(place, network), ": has not gone on for ",
+    const std::string word = text(place_text(place, &network), ": has not gone on for ",
                                   duration_text(std::chrono::duration<double>(for_time).count()));
     return {ExitCode::internal,
             text(word, " (a device, a disk or a library does not answer) look at the node",
                  call_roll(word, roll))};
+}
+
+Error silenced(const std::vector<Heartbeat::Silent>& silent, const Whereabouts::Place& place,
+               const Network* network, const Roll& roll) {
+    std::vector<int> ranks;
+    for (const Heartbeat::Silent& one : silent) {
+        ranks.push_back(one.rank);
+    }
+    const Whereabouts::Place last = Whereabouts::place_of(silent.front().word);
+    return {
+        ExitCode::internal,
+        text(place_text(place, network), ": nothing was heard of ", names(ranks, roll.nodes),
+             " for ", duration_text(roll.timeout_seconds),
+             " (lost, stopped or cut off; the last "
+             "sign of rank ",
+             silent.front().rank, " came from ", place_text(last, network), ") look at its node")};
 }
 
 bool is_speaker(const Roll& roll) {
@@ -148,7 +167,7 @@ std::string who_is_gone(const Roll& roll) {
 Error told_to_end(int signal, const Whereabouts::Place& place, const Network& network, bool is_kept,
                   const std::string& gone) {
     return {ExitCode::internal,
-            text(place_text(place, network), ": the process was told to end (", strsignal(signal),
+            text(place_text(place, &network), ": the process was told to end (", strsignal(signal),
                  ": a launcher says so where another rank is lost or the job is cancelled) ",
                  is_kept ? "what was committed is kept" : "nothing was committed yet", gone)};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "layerledger/comm/communicator.hpp"
+#include "layerledger/comm/heartbeat.hpp"
 #include "layerledger/network/network.hpp"
 #include "layerledger/train/whereabouts.hpp"
 
@@ -36,6 +37,12 @@ struct Roll {
 /// The same for this rank's training, which does not go on.
 [[nodiscard]] Error stuck(std::chrono::nanoseconds for_time, const Whereabouts::Place& place,
                           const Network& network, const Roll& roll);
+
+/// Why the job ends where ranks give no sign of life any more, outside iterations. `network` is
+/// null before there is one.
+[[nodiscard]] Error silenced(const std::vector<Heartbeat::Silent>& silent,
+                             const Whereabouts::Place& place, const Network* network,
+                             const Roll& roll);
 
 [[nodiscard]] bool is_speaker(const Roll& roll);
 

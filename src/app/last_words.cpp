@@ -57,18 +57,45 @@ bool LastWords::tidy_up() const {
     return is_left;
 }
 
+Heartbeat::Orders heartbeat_in_set_up(const Roll& roll) {
+    return {nanoseconds_of(roll.timeout_seconds), [] { return std::uint64_t{0}; },
+            [roll](const std::vector<Heartbeat::Silent>& silent) {
+                const Error error = silenced(silent, {}, nullptr, roll);
+                give_up(roll.world, error.code(), error.what());
+            }};
+}
+
+Heartbeat::Orders heartbeat_in_training(const Trainer& trainer, const TrainingJob& job,
+                                        const Roll& roll, const LastWords& last_words,
+                                        Watchdog& watchdog) {
+    const Whereabouts& whereabouts = trainer.whereabouts();
+    return {nanoseconds_of(roll.timeout_seconds),
+            [&whereabouts]() -> std::optional<std::uint64_t> {
+                if (!is_outside_iterations(whereabouts.place().doing)) {
+                    return std::nullopt;
+                }
+                return whereabouts.pulse();
+            },
+            [&, roll](const std::vector<Heartbeat::Silent>& silent) {
+                if (!watchdog.take_word()) {
+                    return;  // the job is about to end
+                }
+                const Error error = silenced(silent, whereabouts.place(), &*job.network, roll);
+                static_cast<void>(last_words.write_within(std::chrono::seconds(2)));
+                give_up(roll.world, error.code(), error.what());
+            }};
+}
+
 Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Roll& roll,
                         const LastWords& last_words) {
     using namespace std::chrono_literals;
     const Whereabouts& whereabouts = trainer.whereabouts();
-    const auto may_take_its_time = [](Doing doing) {
-        return doing == Doing::starting || doing == Doing::pause;
-    };
     Watchdog::Orders orders;
     orders.deadline = nanoseconds_of(roll.timeout_seconds);
-    orders.pulse = [&whereabouts, may_take_its_time] {
-        return may_take_its_time(whereabouts.place().doing) ? std::nullopt
-                                                            : std::optional(whereabouts.pulse());
+    orders.pulse = [&whereabouts] {
+        return is_outside_iterations(whereabouts.place().doing)
+                   ? std::nullopt
+                   : std::optional(whereabouts.pulse());
     };
     orders.when_stuck = [&whereabouts, &job, roll, last_words](std::chrono::nanoseconds for_time) {
         const Error error = stuck(for_time, whereabouts.place(), *job.network, roll);

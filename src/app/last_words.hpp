@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fault.hpp"
+#include "layerledger/comm/heartbeat.hpp"
 #include "layerledger/record/run_writer.hpp"
 #include "layerledger/train/trainer.hpp"
 #include "training_job.hpp"
@@ -35,6 +36,14 @@ private:
     std::string path_;
     std::string lock_;
 };
+
+/// What ends the job before training, where a rank gives no sign of life.
+[[nodiscard]] Heartbeat::Orders heartbeat_in_set_up(const Roll& roll);
+/// The same in breaks of training and at its end, with the run file marked.
+[[nodiscard]] Heartbeat::Orders heartbeat_in_training(const Trainer& trainer,
+                                                      const TrainingJob& job, const Roll& roll,
+                                                      const LastWords& last_words,
+                                                      Watchdog& watchdog);
 
 /// What is done in training's place where it cannot: the run file is marked, the reason said.
 [[nodiscard]] Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job,

@@ -72,6 +72,7 @@ ExitCode run_on_all_ranks(int& argc, char**& argv, const std::vector<std::string
                           const std::function<ExitCode(Communicator&)>& body) {
     const MpiSession session(argc, argv, rendezvous_deadline(arguments));
     Communicator world = Communicator::world();
+    world.set_deadline(default_deadline);  // until the settings are read
     try {
         return body(world);
     } catch (const AgreedError& error) {

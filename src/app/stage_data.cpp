@@ -225,7 +225,6 @@ StagedData stage_data(const Communicator& world, const RankMap& rank, const Expe
     }
 
     Communicator ranks = world.duplicate();
-    ranks.set_deadline(default_deadline);  // of a heartbeat; staging as a whole has none
     const auto nodes = static_cast<int>(ranks.all_reduce_sum(std::int64_t{is_leader ? 1 : 0}));
     log::info(text(only_look ? "looking at " : "staging ", data.settings.remote, " into '",
                    data.settings.root, "'"));

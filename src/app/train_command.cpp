@@ -148,7 +148,7 @@ void require_images(const ImageIndex& images, const std::string& digest) {
 /// One training, which leaves one run file.
 ExitCode train_once(Communicator& world, const Experiment& experiment,
                     const std::string& images_digest, bool dry_run, const std::string& command_line,
-                    const std::string& lock) {
+                    const std::string& lock, const Roll& roll, Heartbeat& heartbeat) {
     world.set_deadline(setup_deadline);
     log::keep_for_file();
     reset_peak_memory();
@@ -219,7 +219,6 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
         clocks.record_in(*writer);
         writer->set_zero_skew(zero_skew_us);
     }
-    const std::vector<std::string> nodes = nodes_of_ranks(world);
     RunRecorder recorder(world, gather, layout, beginning.iteration, job.options.iterations,
                          job.experiment.output.commit_seconds, writer.get(), displays.progress);
     TrainingBreaks breaks(
@@ -227,10 +226,10 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
         job.experiment.train, job.experiment.profile.clock_every, validation,
         checkpoint_folder(job.experiment, path),
         checkpoint_template(description, identity, beginning));
-    const std::vector<int> speakers = speakers_of(nodes);
-    const Roll roll{world, nodes, speakers, job.experiment.sync.timeout_seconds};
     const LastWords last_words(job, description.labels, writer.get(), path, lock);
     Watchdog watchdog(orders(*trainer, job, roll, last_words));
+    const Heartbeat::Change in_training(
+        heartbeat, heartbeat_in_training(*trainer, job, roll, last_words, watchdog));
     Outcome outcome;
     try {
         outcome = run(*trainer, recorder, breaks, *job.backend, world);
@@ -294,8 +293,13 @@ ExitCode train(Communicator& world, const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         command_line += " " + argument;
     }
+    const std::vector<std::string> nodes = nodes_of_ranks(world);
+    const std::vector<int> speakers = speakers_of(nodes);
+    const Roll roll{world, nodes, speakers, experiment->sync.timeout_seconds};
+    Heartbeat heartbeat(world, heartbeat_in_set_up(roll));
     const TrainOnce once = [&](const Experiment& one, const std::string& images_digest) {
-        return train_once(world, one, images_digest, dry_run, command_line, lock_path(*experiment));
+        return train_once(world, one, images_digest, dry_run, command_line, lock_path(*experiment),
+                          roll, heartbeat);
     };
     if (dry_run) {
         return once(*experiment, "");

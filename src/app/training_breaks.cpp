@@ -143,6 +143,7 @@ void TrainingBreaks::try_to_validate() {
 void TrainingBreaks::validate_now() {
     const Clock::time_point begun = Clock::now();
     const std::int64_t done = parts_.trainer.iterations_done();
+    parts_.trainer.is_at(Doing::validating);
     std::unique_ptr<ValidationSource> source;
     parts_.world.agree([&] { source = validation_sources_(); });
     const Validation result = validate(parts_.network, parts_.trainer.ops(), *source, parts_.world);
@@ -161,6 +162,7 @@ void TrainingBreaks::validate_now() {
 void TrainingBreaks::save_checkpoint() {
     const Clock::time_point begun = Clock::now();
     const std::int64_t done = parts_.trainer.iterations_done();
+    parts_.trainer.is_at(Doing::saving);
     TrainerState state = parts_.trainer.capture();
     const std::int64_t skipped = skipped_images();
     bool is_saved = true;
@@ -181,7 +183,8 @@ void TrainingBreaks::save_checkpoint() {
         }
         parts_.writer->add_pause(PauseKind::checkpoint, done, seconds_since(begun));
     }
-    // Slow storage may take longer than ranks wait for each other in an iteration.
+    // Slow storage may take longer than ranks wait for each other in an iteration; heartbeats tell
+    // that rank 0 is there.
     parts_.world.barrier(setup_deadline, "rank 0, which writes a checkpoint");
     is_saved = parts_.world.broadcast(static_cast<std::int64_t>(is_saved)) != 0;
     lost_checkpoints_ += is_saved ? 0 : 1;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "checkpointing.hpp"
+#include "last_words.hpp"
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
@@ -97,6 +98,11 @@ ExitCode validate_checkpoint(Communicator& world, std::string path,
     if (!experiment) {
         return ExitCode::ok;
     }
+    const std::vector<std::string> nodes = nodes_of_ranks(world);
+    const std::vector<int> speakers = speakers_of(nodes);
+    const Heartbeat heartbeat(
+        world, heartbeat_in_set_up({world, nodes, speakers, experiment->sync.timeout_seconds}));
+    world.set_deadline(setup_deadline);
     const RankMap rank = map_rank(world);
     log::set_rank(world.rank(), rank.host);
     const StagedData staged = stage_data(world, rank, *experiment, dry_run);

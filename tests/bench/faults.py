@@ -33,7 +33,7 @@ def repeat(name, make, times, folder):
     hangs = sum("still there" in problem for problem in problems)
     seconds = sorted(second for second, _ in ended) or [float("nan")]
     codes = ", ".join(sorted({str(code) for _, code in ended}))
-    print(f"{name:16}{make.__name__:8}{len(ended):4} of {times:3}{seconds[len(seconds) // 2]:8.1f} s"
+    print(f"{name:22}{make.__name__:8}{len(ended):4} of {times:3}{seconds[len(seconds) // 2]:8.1f} s"
           f"{seconds[-1]:8.1f} s  {codes:8}{hangs:6}", flush=True)
     for problem in problems:
         print(f"    {problem}", file=sys.stderr, flush=True)
@@ -59,14 +59,14 @@ def main():
         return fault_matrix.SrunLauncher(program, folder, hosts)
 
     makers = {"mpirun": mpirun, "srun": srun}
-    print(f"{'fault':16}{'under':8}{'as it must':>11}{'median':>10}{'worst':>10}  {'code':8}{'hangs':>6}")
+    print(f"{'fault':22}{'under':8}{'as it must':>11}{'median':>10}{'worst':>10}  {'code':8}{'hangs':>6}")
     all_well = True
     with tempfile.TemporaryDirectory(prefix="layerledger-faults-") as folder:
         for name in chosen.rows.split(","):
             for launcher in chosen.launchers.split(","):
                 lacking = slurm_cluster.missing() if launcher == "srun" else []
                 if reason := fault_matrix.ROWS[name].needs() or ", ".join(lacking):
-                    print(f"{name:16}{launcher:8} skipped: {reason}", flush=True)
+                    print(f"{name:22}{launcher:8} skipped: {reason}", flush=True)
                     continue
                 all_well &= repeat(name, makers[launcher], chosen.times, pathlib.Path(folder))
     return 0 if all_well else 1

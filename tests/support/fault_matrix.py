@@ -50,6 +50,8 @@ class Row:
     hosts: int = 0  # namespaces that it runs on; 0: none
     size: int = 3  # ranks
     keeps_file: bool = True
+    prepare: object = lambda cell: {}  # further settings
+    is_there: object = lambda cell: cell.committed() >= 20  # when it is time to strike
 
 
 # --- What is done to a training.
@@ -105,6 +107,24 @@ def why_no_small_disk():
     return "" if os.geteuid() == 0 else "only root may mount a small disk"
 
 
+def make_pipe(cell):
+    """Rank 0 reads its classes from a pipe to which nobody writes, while the others wait for it."""
+    for name in "ab":
+        (cell.folder / "images" / "train" / name).mkdir(parents=True)
+        (cell.folder / "images" / "train" / name / "1.JPEG").write_bytes(b"")
+    cell.pipe = cell.folder / "classes"
+    os.mkfifo(cell.pipe)
+    return {"data.source": "folder", "data.root": cell.folder / "images", "data.classes": cell.pipe}
+
+
+def is_read(cell):
+    try:
+        cell.held.append(open(os.open(cell.pipe, os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0))
+    except OSError:  # not yet
+        return False
+    return True
+
+
 # Slurm's PMIx ends the others with SIGKILL in the moment in which a rank is gone: it is srun that names
 # the rank, and the script that has the file marked.
 CLOSED = r"[\s\S]*run\.h5' says failed: it was cut off after iteration \d+, the last that is in it"
@@ -121,6 +141,17 @@ ROWS = {
     "rank 0 killed": Row(kill(0), (KILLED, KILLED),
                          (TOLD.format("[12]") + "rank 0 on ", r"srun: error: n0: tasks? [\d,-]*: Killed" + CLOSED)),
     "stopped": Row(stop, (INTERNAL, INTERNAL), (PLACE + r".*" + UNHEARD,) * 2),
+    "stopped in set-up": Row(stop, (INTERNAL, INTERNAL),
+                             (r"rank 0 on \S+: before the first iteration: nothing was heard of "
+                              r"rank 1 on \S+ for 4 s",) * 2,
+                             prepare=make_pipe, is_there=is_read, keeps_file=False),
+    # 240 MB of parameters, so that there is time to strike.
+    "stopped while saving": Row(stop, (INTERNAL, INTERNAL),
+                                (r"rank 0 on \S+: after iteration \d+, saving a checkpoint: nothing was "
+                                 r"heard of rank 1 on \S+ for 4 s",) * 2,
+                                settings={"network.architecture": "alexnet", "train.batch_size": 1,
+                                          "train.optimizer": "sgd", "train.checkpoint_every": 1},
+                                is_there=lambda cell: any(cell.runs.glob("run.checkpoints/*.part"))),
     "stuck": Row(fail_inside, (INTERNAL, INTERNAL),
                  (r"rank 1 on \S+:? in iteration \d+, (forward|backward|update) of \w+: has not gone on for",) * 2,
                  kind="hangs"),
@@ -248,7 +279,7 @@ class Cell:
                     "output.directory": self.runs, "output.file": "run.h5",
                     "output.commit_seconds": 0.1, "output.progress": "none", "device.threads": 1,
                     "sync.timeout_seconds": 8 if row.hosts else DEADLINE,
-                    **ENDLESS, **row.settings}
+                    **ENDLESS, **row.settings, **row.prepare(self)}
         self.settings = [f"--{key}={value}" for key, value in settings.items()]
 
     def ranks(self):
@@ -311,7 +342,7 @@ def run_cell(row, launcher, folder):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "none", cell.runs], check=True)
     try:
         launcher.start(cell)
-        cell.wait_until(lambda: cell.committed() >= 20 or launcher.code() is not None, 90,
+        cell.wait_until(lambda: row.is_there(cell) or launcher.code() is not None, 90,
                         "training did not begin")
         cell.wait_until(lambda: len(cell.ranks()) == cell.size, 5, "not all ranks are there")
         committed = cell.committed()

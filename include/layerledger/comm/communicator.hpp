@@ -18,7 +18,8 @@ namespace layerledger {
 
 /// Every wait in the job has a deadline. This one suits the training loop.
 inline constexpr std::chrono::seconds default_deadline{120};
-/// And this one set-up, in which one rank may list a large data set while the others wait.
+/// And this one set-up, checkpoints and the end, in which one rank may work long while the others
+/// wait: a `Heartbeat` sees to those that are gone meanwhile.
 inline constexpr std::chrono::seconds setup_deadline{1800};
 
 /// What is waited for, in the words of a message.
@@ -139,6 +140,7 @@ public:
     [[nodiscard]] ClockReading read_clock(const ClockFunction& clock = steady_clock_ns) const;
 
 private:
+    friend class Heartbeat;
     struct Handle;
     [[nodiscard]] ClockReading ask_for_time(int parent, const ClockFunction& clock) const;
     void tell_time(int child, const ClockReading& own, const ClockFunction& clock) const;

@@ -117,6 +117,8 @@ public:
     [[nodiscard]] const Recorder& recorder() const noexcept { return recorder_; }
     /// What `run` is at, or was when it threw. From any thread.
     [[nodiscard]] const Whereabouts& whereabouts() const noexcept { return whereabouts_; }
+    /// What a break is at.
+    void is_at(Doing doing) noexcept { enter(doing); }
 
     /// Of this rank's iterations; empty unless the plan asked for the check and it ran long enough.
     [[nodiscard]] std::optional<Overhead> overhead() const;

@@ -16,8 +16,15 @@ enum class Doing : std::uint8_t {
     gradients,
     update,
     rest,
-    pause,  ///< in no iteration: validation, a checkpoint, the end
+    pause,  ///< from here on in no iteration
+    validating,
+    saving,
 };
+
+/// Where one rank may work long while the others wait.
+[[nodiscard]] constexpr bool is_outside_iterations(Doing doing) noexcept {
+    return doing == Doing::starting || doing >= Doing::pause;
+}
 
 /// Written by one thread, read by any.
 class Whereabouts {
@@ -42,7 +49,10 @@ public:
         return now_.load(std::memory_order_relaxed);
     }
     [[nodiscard]] Place place() const noexcept {
-        const std::uint64_t now = now_.load(std::memory_order_relaxed);
+        return place_of(now_.load(std::memory_order_relaxed));
+    }
+    /// What a pulse says.
+    [[nodiscard]] static Place place_of(std::uint64_t now) noexcept {
         return {static_cast<std::int64_t>(now >> iteration_shift),
                 static_cast<Doing>((now >> doing_shift) & 0xFFU),
                 static_cast<std::int32_t>(now & 0xFFFFU)};
