@@ -54,25 +54,38 @@ def wait_us(run, rank):
     return float(np.median(buckets[1] - buckets[0]))
 
 
+def arrives_later_us(run, rank):
+    """Median over all iterations of how long after the other one, of two, a rank's last gradients exist.
+
+    Signed, so that noise makes it neither more nor less; late_by is of the rank that was last alone.
+    """
+    rows = run.measured()
+    at = run.file["iteration_start"][rows] / 1e3 + run.file["bucket_ready"][rows, :, -1]
+    return float(np.median(at[:, rank] - at[:, 1 - rank]))
+
+
 def skew(program):
     layer, phase = "conv2", "backward"
     with Run(program, ranks=2, threads=1, bind="core", train__iterations=210, **SETTINGS) as clean:
         at = names(clean, layer, phase)
         usual_us = float(np.median(clean.file["layer_time"][clean.measured(), 1, at[0], at[1]]))
         unskewed_us = wait_us(clean, 0)
+        unskewed_later_us = arrives_later_us(clean, 1)
     percent = 100 * 1000 / usual_us
     with Run(program, ranks=2, threads=1, bind="core", train__iterations=210,
              profile__inject=f"1:{layer}:{percent:.1f}:{phase}", **SETTINGS) as run:
         rows = run.measured()
         slowed_us = float(np.median(run.file["layer_time"][rows, 1, at[0], at[1]]))
         delay_us = slowed_us * percent / (100 + percent)
+        later_us = arrives_later_us(run, 1)
         late = run.file["late"]
         of_rank = late["late_rank"][:] == 1
         late_us = float(np.median(late["late_by"][:][of_rank]))
         waited_us = wait_us(run, 0)
         mean_us = float(run.file["anatomy/anatomy_wait"][-1])
         bound_us = run.file["clocks/clock_bound"][:].max() / 1e3
-    print(f"{delay_us:.0f} us of delay injected: late_by {late_us:.0f} us "
+    print(f"{delay_us:.0f} us of delay injected: the rank arrives {later_us:.0f} us later "
+          f"({100 * (later_us / delay_us - 1):+.1f} %; {unskewed_later_us:.0f} us without), late_by {late_us:.0f} us "
           f"({100 * (late_us / delay_us - 1):+.1f} %) in {100 * of_rank.mean():.0f} % of the "
           f"iterations, rank 0 waits {waited_us:.0f} us ({100 * (waited_us / delay_us - 1):+.1f} %; "
           f"{unskewed_us:.0f} us without), anatomy's mean wait of 2 ranks {mean_us:.0f} us; clocks "
