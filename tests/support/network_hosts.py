@@ -117,6 +117,16 @@ class NetworkHosts:
             self._ip(holder, "address", "add", address, "dev", interface)
             self._ip(holder, "link", "set", interface, "up")
 
+    def limit(self, mbit_per_s):
+        """Every host sends no faster than that. Raises OSError where the kernel cannot."""
+        for holder in self._hosts():
+            done = subprocess.run(
+                ["nsenter", "--net", "--target", str(holder), "tc", "qdisc", "replace", "dev", "eth0",
+                 "root", "tbf", "rate", f"{mbit_per_s}mbit", "burst", "256kb", "latency", "1000ms"],
+                capture_output=True, text=True, timeout=30, check=False)
+            if done.returncode:
+                raise OSError(done.stderr.strip())
+
     def cut(self, host):
         """Pulls the plug: what is sent arrives nowhere, and nobody is told."""
         self._ip(self._holders[0].pid, "link", "set", f"port{host}", "nomaster")
