@@ -46,8 +46,8 @@ void connect_as_for_gradients(const Communicator& world) {
     world.all_reduce_sum(values);
 }
 
-NetworkUse network_use(std::set<Connection> before, std::string_view collective) {
-    std::set<Connection> now = own_connections();
+NetworkUse network_use(std::set<Connection> before, std::set<Connection> now,
+                       std::string_view collective) {
     if (collective != "nccl") {
         return {std::move(now), {}, false};
     }

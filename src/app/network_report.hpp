@@ -21,8 +21,10 @@ struct NetworkUse {
 /// the first such message: with one as gradients are. Collective.
 void connect_as_for_gradients(const Communicator& world);
 
-/// The process' connections, told apart where `collective` is NCCL's by those `before` it was made.
-[[nodiscard]] NetworkUse network_use(std::set<Connection> before, std::string_view collective);
+/// The process' connections `now`, told apart where `collective` is NCCL's by those `before` it was
+/// made.
+[[nodiscard]] NetworkUse network_use(std::set<Connection> before, std::set<Connection> now,
+                                     std::string_view collective);
 
 /// A line for each node, on rank 0: "node07: MPI over 10.0.0.7 (eth0), NCCL over 10.1.0.7 (ib0)".
 /// Empty where all ranks are on one node. Collective.

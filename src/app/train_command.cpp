@@ -182,7 +182,8 @@ ExitCode train_once(Communicator& world, const Experiment& experiment,
     std::set<Connection> mpi_connections = own_connections();
     std::unique_ptr<Collective> collective =
         choose_collective(job.experiment, *job.backend, job.rank, world);
-    const NetworkUse networks = network_use(std::move(mpi_connections), collective->name());
+    const NetworkUse networks =
+        network_use(std::move(mpi_connections), own_connections(), collective->name());
     std::unique_ptr<Trainer> trainer;
     world.agree([&] {
         trainer = std::make_unique<Trainer>(*job.network, *job.backend, *collective, world,
