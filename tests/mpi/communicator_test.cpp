@@ -243,16 +243,25 @@ TEST(Communicator, FindsInjectedClockDriftWithinItsBounds) {
         return now_ns +
                static_cast<std::int64_t>(injected * static_cast<double>(now_ns - origin_ns));
     };
+    const ClockReading first = best_reading(world, clock);
+    ClockReading second;
+    double error = 0;  // that the bounds leave to the drift
+    // The longer apart the readings are, the better: until no rank's error hides its drift.
+    for (int tries = 0; tries < 50; ++tries) {
+        std::this_thread::sleep_for(200ms);
+        second = best_reading(world, clock);
+        error = static_cast<double>(first.bound_ns + second.bound_ns) /
+                static_cast<double>(second.time_ns - first.time_ns);
+        const bool is_hidden = world.rank() > 0 && error >= injected / 4;
+        if (world.all_reduce_sum(static_cast<std::int64_t>(is_hidden)) == 0) {
+            break;
+        }
+    }
     ClockMap map;
-    map.add(best_reading(world, clock));
-    std::this_thread::sleep_for(200ms);
-    map.add(best_reading(world, clock));
-    const ClockReading& first = map.readings().front();
-    const ClockReading& second = map.readings().back();
-    const double error = static_cast<double>(first.bound_ns + second.bound_ns) /
-                         static_cast<double>(second.time_ns - first.time_ns);
+    map.add(first);
+    map.add(second);
     EXPECT_NEAR(map.drift(), injected, error + 1e-9);
-    EXPECT_LT(error, 1e-2);
+    EXPECT_TRUE(world.rank() == 0 || error < injected / 4) << error;
     // A moment between the two, on this rank's clock and on rank 0's.
     const std::int64_t between_ns = origin_ns + (second.time_ns - origin_ns) / 2;
     const std::int64_t own_ns =
