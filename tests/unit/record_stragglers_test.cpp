@@ -128,6 +128,9 @@ TEST(StragglerTables, NameTheStragglerThatThereIsAndNoOther) {
     EXPECT_EQ(straggler.phase, index(Phase::backward));
     EXPECT_EQ(straggler.cause, static_cast<std::int64_t>(LateCause::compute));
     EXPECT_NEAR(straggler.excess_us, skew_us, 1);
+    const std::string told = to_text(summary);
+    EXPECT_THAT(told, HasSubstr("output backward of rank 2 on node1: 1.000 ms ("));
+    EXPECT_THAT(told, HasSubstr(" %) more than on the others (1 of 1 windows)"));
     EXPECT_DOUBLE_EQ(summary.last_share[late_rank], 1);
 }
 
