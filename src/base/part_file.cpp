@@ -37,11 +37,15 @@ PartFile::~PartFile() {
     std::filesystem::remove(path_, ignored);
 }
 
-void PartFile::publish() {
-    sync_to_disk(path_);
+void PartFile::give_name() {
     LL_VALIDATE(
         std::rename(path_.c_str(), name_.c_str()) == 0, ExitCode::data_lost,
         text("cannot give '", path_, "' its name '", name_, "' (", std::strerror(errno), ")"));
+}
+
+void PartFile::publish() {
+    sync_to_disk(path_);
+    give_name();
     sync_to_disk(std::filesystem::path(name_).parent_path().string());
 }
 

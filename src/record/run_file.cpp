@@ -119,7 +119,7 @@ void build_run_file(const std::string& path, const RunDescription& description, 
         write_groups(file, description, past);
         write_labels(file, description.labels);
         file.close();
-        part.publish();
+        part.give_name();  // in the middle of training: nobody waits for the disk
     } catch (const std::exception& error) {
         throw Error(ExitCode::cannot_create, text("cannot write '", path, "' (", error.what(),
                                                   ") choose another output.directory"));

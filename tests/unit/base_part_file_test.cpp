@@ -35,6 +35,9 @@ TEST(PartFile, TakesThePlaceOfWhatWasThereWhenPublished) {
     part.publish();
     EXPECT_EQ(content(path), "new");
     EXPECT_FALSE(std::filesystem::exists(part.path()));
+    fill(part.path(), "newer");
+    part.give_name();
+    EXPECT_EQ(content(path), "newer");
 }
 
 TEST(PartFile, GoesUnlessPublished) {

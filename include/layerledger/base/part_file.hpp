@@ -22,8 +22,11 @@ public:
     /// Under which it is to be written.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
-    /// Closed before: it is on the disk and has its name when this returns. Throws
-    /// Error{data_lost}.
+    /// Gives the file, which was closed before, its name. It may be on the disk only later: nobody
+    /// waits for the disk. Throws Error{data_lost}.
+    void give_name();
+
+    /// The same, and it is on the disk and has its name when this returns.
     void publish();
 
 private:
