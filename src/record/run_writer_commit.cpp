@@ -7,6 +7,7 @@
 #include "layerledger/base/contract.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/comm/rank_map.hpp"
 #include "open_for_commit.hpp"
 #include "open_run_file.hpp"
 #include "run_file.hpp"
@@ -130,8 +131,8 @@ void RunWriter::State::commit_next() {
 
 void RunWriter::State::warn_once(const std::exception& error) {
     if (!is_failing) {
-        log::warning(text("cannot write to '", path, "' (", error.what(),
-                          ") training goes on, its records wait in memory"));
+        log::warning(text("rank 0 on ", node_name(), ": cannot write to '", path, "' (",
+                          error.what(), ") training goes on, its records wait in memory"));
     }
     is_failing = true;
     failure = error.what();

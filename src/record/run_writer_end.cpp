@@ -10,6 +10,7 @@
 #include "failed_run.hpp"
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/comm/rank_map.hpp"
 #include "open_for_commit.hpp"
 #include "peak_memory.hpp"
 #include "run_file.hpp"
@@ -82,8 +83,9 @@ bool RunWriter::State::finish(RunStatus status, std::chrono::nanoseconds patienc
         is_ended = try_write_end(status);
     }
     if (!is_ended || dropped > 0) {
-        log::error(text("'", path, "' is not whole (records of ", dropped, " iterations are lost",
-                        is_ended ? "" : ", and its end", failure.empty() ? "" : ": ", failure,
+        log::error(text("rank 0 on ", node_name(), ": '", path, "' is not whole (records of ",
+                        dropped, " iterations are lost", is_ended ? "" : ", and its end",
+                        failure.empty() ? "" : ": ", failure,
                         ") see to its disk and folder, and run again"));
     }
     return is_ended && dropped == 0;
