@@ -70,16 +70,20 @@ void give_up(const Communicator& world, ExitCode code, const std::string& what) 
 
 ExitCode run_on_all_ranks(int& argc, char**& argv, const std::vector<std::string>& arguments,
                           const std::function<ExitCode(Communicator&)>& body) {
-    const MpiSession session(argc, argv, rendezvous_deadline(arguments));
+    MpiSession session(argc, argv, rendezvous_deadline(arguments));
     Communicator world = Communicator::world();
     world.set_deadline(default_deadline);  // until the settings are read
+    const auto end_with = [&session](ExitCode code) {
+        session.set_exit_code(code);
+        return code;
+    };
     try {
-        return body(world);
+        return end_with(body(world));
     } catch (const AgreedError& error) {
         if (error.met_here()) {
             log::error(one_line(error.what()));
         }
-        return error.code();
+        return end_with(error.code());
     } catch (const Error& error) {
         give_up(world, error.code(), error.what());
     } catch (const std::exception& error) {

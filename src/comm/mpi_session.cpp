@@ -1,13 +1,19 @@
 #include "layerledger/comm/mpi_session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <exception>
+#include <iostream>
+#include <mutex>
 #include <thread>
 
 #include "layerledger/base/log.hpp"
 #include "layerledger/base/text.hpp"
+#include "layerledger/base/waited.hpp"
+#include "layerledger/comm/rank_map.hpp"
 #include "mpi_check.hpp"
 #include "rendezvous.hpp"
 
@@ -45,9 +51,50 @@ void end_without_mpi(ExitCode code) noexcept {
     }
 }
 
+/// MPI's end, for which all ranks meet once more, has no deadline of its own.
+class EndWithin {
+public:
+    EndWithin(std::chrono::nanoseconds deadline, int rank, ExitCode code)
+        : thread_([this, deadline, rank, code] {
+              constexpr std::chrono::milliseconds turn{250};
+              constexpr int turns = 20;  // the lowest rank's end is heard of before the last
+              const std::chrono::nanoseconds limit = deadline + std::min(rank, turns) * turn;
+              Waited waited;
+              std::unique_lock lock(mutex_);
+              while (!ended_.wait_for(lock, turn, [this] { return is_over_; })) {
+                  if (waited.look() > limit) {
+                      log::error(
+                          text("rank ", rank, " on ", node_name(),
+                               ": not all ranks came to MPI's end within ",
+                               duration_text(std::chrono::duration<double>(deadline).count()),
+                               " (one hangs or is cut off) the work is done"));
+                      std::cout.flush();
+                      std::_Exit(static_cast<int>(code));
+                  }
+              }
+          }) {}
+    EndWithin(const EndWithin&) = delete;
+    EndWithin& operator=(const EndWithin&) = delete;
+    ~EndWithin() {
+        {
+            const std::lock_guard lock(mutex_);
+            is_over_ = true;
+        }
+        ended_.notify_all();
+        thread_.join();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable ended_;
+    bool is_over_ = false;
+    std::thread thread_;  // last: it uses all of the above
+};
+
 }  // namespace
 
-MpiSession::MpiSession(int& argc, char**& argv, std::chrono::nanoseconds deadline) {
+MpiSession::MpiSession(int& argc, char**& argv, std::chrono::nanoseconds deadline)
+    : deadline_(deadline) {
     yield_when_idle();
     Rendezvous rendezvous(deadline);
     int provided = MPI_THREAD_SINGLE;
@@ -62,6 +109,9 @@ MpiSession::MpiSession(int& argc, char**& argv, std::chrono::nanoseconds deadlin
 }
 
 MpiSession::~MpiSession() {
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    const EndWithin limit(deadline_, rank, code_);
     if (MPI_Finalize() != MPI_SUCCESS) {
         log::error("MPI_Finalize failed");
     }
