@@ -1,12 +1,16 @@
 """A mistake that is planted is found, by name; a sound run is not blamed."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from layerledger import RunFile, RunFileWarning
 from layerledger.dependence import dependence
 from layerledger.findings import excess_over_others, find, time_text
+from layerledger.findings.stragglers import recorded_stragglers
 from layerledger.reductions import reduce_run
 from synthetic import Synthetic
 
@@ -283,3 +287,15 @@ def test_a_rank_is_compared_with_the_others_only():
                                           (123456, "123 ms"), (2.5e6, "2.50 s")])
 def test_durations_have_three_digits(us, text):
     assert time_text(us).replace("\u00a0", " ").replace("\u00b5", "u") == text
+
+
+def test_how_often_a_straggler_comes_back_is_told_of_three_windows_or_more():
+    row = {"iteration": 10, "rank": 1, "layer": 0, "phase": 1, "cause": 4, "percent": 12.5,
+           "excess": 30.0, "windows": 2, "persistence": 0}
+    texts = []
+    for windows in (2, 3):
+        run = SimpleNamespace(config={}, stragglers=pd.DataFrame([{**row, "all_windows": windows}]),
+                              straggler_name=lambda *_: "conv1 backward")
+        texts.append(next(recorded_stragglers(run, None)).text)
+    assert "on the other ranks, in 2 of 2 windows" in texts[0]
+    assert "on the other ranks, always: in 2 of 3 windows" in texts[1]

@@ -18,6 +18,7 @@ MUCH_SLOWER: Final = 0.10
 """A rank that takes this much more is a problem: all others wait for it."""
 SMALL_US: Final = 10.0
 """Neither are a few microseconds: caches and the placement of threads make them."""
+WINDOWS_TO_TELL_PERSISTENCE: Final = 3
 DEAR: Final = 0.005
 """So large a share, lost to one layer on one rank, is a problem."""
 
@@ -92,9 +93,14 @@ def recorded_stragglers(run: RunFile, _: Reduction) -> Iterator[Finding]:
             f"Rank {straggler.rank} is late by {what}",
             f"From iteration {straggler.iteration} it takes {time_text(straggler.excess)} "
             f"({straggler.percent:.1f} %) more than on the other ranks, "
-            f"{PERSISTENCE[straggler.persistence]}: in {straggler.windows} of "
+            f"{_how_often(straggler.persistence, straggler.all_windows)}in {straggler.windows} of "
             f"{straggler.all_windows} windows of 20 iterations.",
         )
+
+
+def _how_often(persistence: int, windows: int) -> str:
+    """Of few windows nobody can say whether they are like the others."""
+    return f"{PERSISTENCE[persistence]}: " if windows >= WINDOWS_TO_TELL_PERSISTENCE else ""
 
 
 def _weight_of(excess: float) -> str:
