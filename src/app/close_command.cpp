@@ -22,34 +22,34 @@ bool is_there(const std::string& path) {
     return std::filesystem::exists(path, failure);
 }
 
-/// Says what became of a run.
-std::string close_run(const std::string& path) {
+ClosedTraining close_run(const std::string& path) {
     if (!is_there(path)) {
-        return text("'", path, "' is not there");
+        return {false, text("'", path, "' is not there")};
     }
     const RunIdentity run = identify_run(path);
     if (run.status != "running") {
-        return text("'", path, "' says ", run.status);
+        return {run.status == "complete", text("'", path, "' says ", run.status)};
     }
     mark_failed(path);
     if (!is_there(path)) {
-        return text("'", path, "' was cut off before anything was in it, and is removed");
+        return {false, text("'", path, "' was cut off before anything was in it, and is removed")};
     }
     LL_VALIDATE(identify_run(path).status != "running", ExitCode::cannot_create,
                 text("'", path,
                      "' still says running (it cannot be written, or another program has it open) "
                      "close it again"));
-    return text("'", path, "' says failed: it was cut off after iteration ",
-                run.committed_iterations - 1, ", the last that is in it");
+    return {false, text("'", path, "' says failed: it was cut off after iteration ",
+                        run.last_iteration, ", the last that is in it")};
 }
 
-std::string close_training(const Experiment& experiment) {
-    const std::string path = run_file_path(experiment);
-    std::string ends = close_run(path);
+ClosedTraining close_training(const Experiment& experiment) {
+    ClosedTraining closed = close_run(run_file_path(experiment));
     if (experiment.profile.twin) {
-        ends += "; " + close_run(run_file_path(twin_of(experiment)));
+        const ClosedTraining twin = close_run(run_file_path(twin_of(experiment)));
+        closed.is_complete = closed.is_complete && twin.is_complete;
+        closed.said += "; " + twin.said;
     }
-    return ends;
+    return closed;
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ ExitCode run_close_command(const std::vector<std::string>& arguments) {
     }
     const OutputLock lock(lock_path(experiment));
     std::cout << (experiment.experiment.repetitions == 1
-                      ? close_training(experiment)
+                      ? close_training(experiment).said
                       : close_repetitions(experiment, close_training))
               << '\n';
     return ExitCode::ok;

@@ -69,6 +69,27 @@ Experiment experiment_of(const Experiment& all, const std::vector<Repetition>& r
     return one;
 }
 
+void take_results(Repetition& repetition, const std::string& run_file) {
+    const RunSummary summary = summarize(run_file);
+    repetition.iteration_ms = summary.iteration_us * 1e-3;
+    repetition.images_per_second = summary.images_per_second;
+    if (summary.validation) {
+        repetition.validation_top1 = summary.validation->top1;
+    }
+}
+
+/// A damaged file is no complete training, and says no more.
+ClosedTraining close_or_say_why_not(const Experiment& one, const CloseTraining& close) {
+    try {
+        return close(one);
+    } catch (const Error& error) {
+        if (error.code() != ExitCode::bad_data) {
+            throw;
+        }
+        return {false, one_line(error.what())};
+    }
+}
+
 /// The repetitions of an experiment and their index.
 class Repetitions {
 public:
@@ -222,14 +243,7 @@ void Repetitions::put_index_back() const {
 }
 
 void Repetitions::take_results(Repetition& repetition, const std::string& run_file) const {
-    world_.agree_on_root([&] {
-        const RunSummary summary = summarize(run_file);
-        repetition.iteration_ms = summary.iteration_us * 1e-3;
-        repetition.images_per_second = summary.images_per_second;
-        if (summary.validation) {
-            repetition.validation_top1 = summary.validation->top1;
-        }
-    });
+    world_.agree_on_root([&] { layerledger::take_results(repetition, run_file); });
 }
 
 ExitCode Repetitions::run_one(std::size_t number, const TrainRepetition& train) {
@@ -327,10 +341,17 @@ std::string close_repetitions(const Experiment& experiment, const CloseTraining&
     for (std::size_t i = 0; i < repetitions.size(); ++i) {
         Repetition& repetition = repetitions[i];
         if (repetition.status == "running") {
-            repetition.status = "failed";
-            repetition.code = ExitCode::internal;
-            repetition.reason = close(experiment_of(experiment, repetitions, i));
-            ends += text(ends.empty() ? "" : "\n", "repetition ", i + 1, ": ", repetition.reason);
+            const Experiment one = experiment_of(experiment, repetitions, i);
+            const ClosedTraining closed = close_or_say_why_not(one, close);
+            ends += text(ends.empty() ? "" : "\n", "repetition ", i + 1, ": ", closed.said);
+            if (closed.is_complete) {
+                repetition.status = "complete";
+                take_results(repetition, run_file_path(one));
+            } else {
+                repetition.status = "failed";
+                repetition.code = ExitCode::internal;
+                repetition.reason = closed.said;
+            }
         }
     }
     if (ends.empty()) {

@@ -35,12 +35,16 @@ using TrainRepetition =
 [[nodiscard]] ExitCode run_repetitions(const Communicator& world, const Experiment& experiment,
                                        const TrainRepetition& train);
 
-/// Sees to a training of which no process is left, and says what became of it.
-using CloseTraining = std::function<std::string(const Experiment&)>;
+/// What became of a training of which no process is left.
+struct ClosedTraining {
+    bool is_complete = false;
+    std::string said;
+};
+using CloseTraining = std::function<ClosedTraining(const Experiment&)>;
 
 /// For an experiment of which no process is left: closes the repetition that the index calls
-/// running, says "failed" of it there, and tells what was done. Throws Error where the index cannot
-/// be read or written.
+/// running, says there that it failed, or is complete after all, and tells what was done. Throws
+/// Error where the index cannot be read or written.
 [[nodiscard]] std::string close_repetitions(const Experiment& experiment,
                                             const CloseTraining& close);
 

@@ -365,14 +365,20 @@ RunIdentity identify_run(const std::string& path) {
     const hdf5::File file = open_run_file(path);
     try {
         const std::optional<ValidationRecord> validation = read_validation(file);
-        return {file.text_attribute("/", "run_id").value_or(""),
-                file.text_attribute("/", "status").value_or(""),
-                file.contains("rank") ? static_cast<std::int64_t>(file.extent("rank").at(0)) : 0,
-                read_facts(file, "config"),
-                file.integer_attribute("/", "committed_iterations").value_or(0),
-                validation ? validation->iteration : -1,
-                read_fact(file, "provenance", "data_digest"),
-                file.text_attribute("/", "schema_version") == schema::version};
+        const auto committed = static_cast<std::uint64_t>(
+            file.integer_attribute("/", "committed_iterations").value_or(0));
+        return {
+            file.text_attribute("/", "run_id").value_or(""),
+            file.text_attribute("/", "status").value_or(""),
+            file.contains("rank") ? static_cast<std::int64_t>(file.extent("rank").at(0)) : 0,
+            read_facts(file, "config"),
+            static_cast<std::int64_t>(committed),
+            validation ? validation->iteration : -1,
+            read_fact(file, "provenance", "data_digest"),
+            file.text_attribute("/", "schema_version") == schema::version,
+            committed == 0
+                ? -1
+                : file.read<std::int64_t>("iteration", hdf5::Slab{{committed - 1}, {1}}).front()};
     } catch (const std::exception& error) {
         throw damaged(path, error);
     }

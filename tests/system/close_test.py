@@ -50,8 +50,14 @@ class Close(unittest.TestCase):
             return 0
 
     def status(self, path):
-        with h5py.File(path) as run:
-            return run.attrs["status"]
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with h5py.File(path) as run:
+                    return run.attrs["status"]
+            except OSError:  # just being written
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
 
     def start(self):
         job = subprocess.Popen(self.words("train"), stdin=subprocess.DEVNULL,
@@ -140,6 +146,30 @@ class Close(unittest.TestCase):
         self.assertEqual([row["status"] for row in rows], ["failed", "waiting", "waiting"])
         self.assertIn("was cut off after iteration", rows[0]["reason"])
         self.assertIn("index.csv' calls none running\n", self.close())
+
+    def test_the_last_iteration_is_told_by_its_number(self):
+        self.train_and_kill(self.run_file)
+        with h5py.File(self.run_file, "r+") as run:  # as where a run was begun in another file
+            run["iteration"][:] += 1000
+        said = self.close()
+        self.assertIn(f"after iteration {999 + self.committed(self.run_file)}, the last", said)
+
+    def test_of_a_repetition_the_run_file_knows_best(self):
+        self.settings |= {"experiment.repetitions": 2, "experiment.name": "several",
+                          "train.iterations": 20}
+        subprocess.run(self.words("train"), check=True, capture_output=True, timeout=60)
+        before = self.index()
+        index = self.folder / "several" / "index.csv"
+        lines = index.read_text().splitlines(keepends=True)
+        index.write_text(lines[0] + lines[1] + "2,2,repetition-02,running,,,,,,\n")
+        self.assertIn("run.h5' says complete", self.close())
+        columns = ("status", "exit_code", "iteration_ms", "images_per_s", "reason")
+        self.assertEqual(*([row[1][name] for name in columns] for row in (before, self.index())))
+        index.write_text(lines[0] + lines[1] + "2,2,repetition-02,running,,,,,,\n")
+        (self.folder / "several" / "repetition-02" / "run.h5").write_bytes(b"no run file")
+        self.close()
+        self.assertEqual([row["status"] for row in self.index()], ["complete", "failed"])
+        self.assertIn("run.h5", self.index()[1]["reason"])
 
     def test_of_a_repetition_that_was_killed_before_it_wrote_anything_the_index_says_it(self):
         self.settings |= {"experiment.repetitions": 2, "experiment.name": "several",

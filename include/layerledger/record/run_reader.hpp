@@ -110,6 +110,7 @@ struct RunIdentity {
     std::int64_t last_validation = -1;  ///< training iterations before it; -1 where there is none
     std::string images_digest;          ///< of the data set; empty where it has no images
     bool has_this_schema = true;  ///< the version that this program writes: it can be gone on with
+    std::int64_t last_iteration = -1;  ///< of those committed; -1 where there is none
 };
 
 /// Throws as `summarize` does.
