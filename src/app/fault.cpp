@@ -72,9 +72,9 @@ std::string roll_text(const std::vector<std::optional<std::string>>& words, int 
                                   " (lost, stopped or cut off, or in a transfer with one that is)");
 }
 
-/// As long as ranks that wait too may be later than this one.
+/// As long as ranks that wait too, and one that is stuck, may be later than this one.
 std::chrono::nanoseconds patience(double timeout_seconds) {
-    return nanoseconds_of(std::clamp(timeout_seconds / 10, 1.0, 10.0));
+    return nanoseconds_of(std::min(1 + timeout_seconds / 10, 10.0));
 }
 
 /// Says `word` to the others, and what is heard of them.

@@ -62,7 +62,9 @@ Watchdog::~Watchdog() {
 
 void Watchdog::watch() {
     const auto look = std::clamp<std::chrono::nanoseconds>(orders_.deadline / 50, 50ms, 1s);
-    const std::chrono::nanoseconds limit = orders_.deadline + orders_.deadline / 16 + 200ms;
+    // Later than waits of the same deadline, sooner than those that waited have stopped listening.
+    const std::chrono::nanoseconds limit =
+        orders_.deadline + std::min<std::chrono::nanoseconds>(orders_.deadline / 16, 4s) + 200ms;
     Waited waited(2 * look);
     std::optional<std::uint64_t> pulse;
     for (;;) {

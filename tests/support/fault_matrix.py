@@ -158,7 +158,7 @@ ROWS = {
                                 settings={"train.iterations": 100, "sync.rendezvous_seconds": 4}),
     "stuck": Row(fail_inside, (INTERNAL, INTERNAL),
                  (r"rank 1 on \S+:? in iteration \d+, (forward|backward|update) of \w+: has not gone on for",) * 2,
-                 kind="hangs"),
+                 kind="hangs", settings={"sync.timeout_seconds": 10}, limit=25),
     "link cut": Row(cut, (LOST_DAEMON, INTERNAL),
                     (TOLD.format("[01]") + "rank 2 on host1, rank 3 on host1 ",
                      r"nothing was heard of rank 2 on n1, rank 3 on n1 \(lost"),
