@@ -28,8 +28,8 @@ def repeat(name, make, times, folder):
             place = folder / f"{make.__name__} {name} {i}"
             with make(place / "launcher", row.hosts) as launcher:
                 ended.append(fault_matrix.run_cell(row, launcher, place / "cell"))
-        except (fault_matrix.Broken, RuntimeError) as problem:
-            problems.append(str(problem))
+        except Exception as problem:  # a file that does not open, a rank that is not there: a fault too
+            problems.append(f"{type(problem).__name__}: {problem}")
     hangs = sum("still there" in problem for problem in problems)
     seconds = sorted(second for second, _ in ended) or [float("nan")]
     codes = ", ".join(sorted({str(code) for _, code in ended}))
