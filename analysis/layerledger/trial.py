@@ -76,15 +76,17 @@ def _try(path: str, opened: Callable[[str], h5py.File]) -> NoReturn:
         for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE):
             signal.signal(each, signal.SIG_DFL)
         file = opened(path)
-        file.visititems(_read)
-        _read("/", file)
+        _read(file)
         file.close()
     finally:
         os._exit(0)
 
 
-def _read(_: str, item: h5py.Group | h5py.Dataset) -> None:
-    """Attributes, dimensions, and values unless they may be many."""
+def _read(item: h5py.Group | h5py.Dataset) -> None:
+    """Attributes, dimensions, and values unless they may be many; of a group all that is in it.
+
+    What cannot be read keeps nothing from being read after it.
+    """
     with contextlib.suppress(Exception):
         for key in item.attrs:
             with contextlib.suppress(Exception):
@@ -99,3 +101,8 @@ def _read(_: str, item: h5py.Group | h5py.Dataset) -> None:
             else:
                 item.id.get_num_chunks()
                 item[:1]
+        return
+    with contextlib.suppress(Exception):
+        for name in item:
+            with contextlib.suppress(Exception):
+                _read(item[name])
