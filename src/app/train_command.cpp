@@ -100,7 +100,10 @@ std::vector<PeakMemory> peak_memory_of_all(const Communicator& world, const Back
 
 Outcome run(Trainer& trainer, RunRecorder& recorder, TrainingBreaks& breaks, const Backend& backend,
             const Communicator& world) {
-    trainer.run(recorder, breaks);
+    breaks.take_first();
+    if (!breaks.is_stopped()) {
+        trainer.run(recorder, breaks);
+    }
     if (!breaks.is_stopped()) {
         breaks.take_last();
     }

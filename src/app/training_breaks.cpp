@@ -93,7 +93,7 @@ bool TrainingBreaks::take(std::int64_t iterations_done) {
     }
     parts_.recorder.flush();
     std::exception_ptr failure;
-    if (is_validation_due(iterations_done)) {
+    if (!is_stopped_ && is_validation_due(iterations_done)) {
         try {
             try_to_validate();
         } catch (const AgreedError&) {
@@ -109,6 +109,13 @@ bool TrainingBreaks::take(std::int64_t iterations_done) {
     return !is_stopped_;
 }
 
+void TrainingBreaks::take_first() {
+    const std::int64_t done = parts_.trainer.iterations_done();
+    if (done > 0 && is_validation_due(done) && last_validation_ < done) {
+        try_to_validate();
+    }
+}
+
 void TrainingBreaks::take_last() {
     const std::int64_t done = parts_.trainer.iterations_done();
     parts_.clocks.read(done);
@@ -119,6 +126,9 @@ void TrainingBreaks::take_last() {
     }
     if (validation_sources_ && last_validation_ != done) {
         try_to_validate();
+    }
+    if (is_stopped_ && last_checkpoint_ != done) {
+        save_checkpoint();
     }
 }
 
@@ -146,7 +156,18 @@ void TrainingBreaks::validate_now() {
     parts_.trainer.is_at(Doing::validating);
     std::unique_ptr<ValidationSource> source;
     parts_.world.agree([&] { source = validation_sources_(); });
-    const Validation result = validate(parts_.network, parts_.trainer.ops(), *source, parts_.world);
+    const std::optional<Validation> found =
+        validate(parts_.network, parts_.trainer.ops(), *source, parts_.world, is_stop_requested);
+    if (!found) {
+        is_stopped_ = true;
+        log::info(text("validation after iteration ", done,
+                       " is left to the next start: this one was asked to stop"));
+        if (parts_.writer != nullptr) {
+            parts_.writer->add_pause(PauseKind::validation, done, seconds_since(begun));
+        }
+        return;
+    }
+    const Validation& result = *found;
     skipped_in_validation_ += source->skipped();
     last_validation_ = done;
     if (parts_.writer != nullptr) {

@@ -48,6 +48,10 @@ public:
     [[nodiscard]] bool is_due(std::int64_t iterations_done) override;
     [[nodiscard]] bool take(std::int64_t iterations_done) override;
 
+    /// Before the first iteration: a validation that the start before was asked to stop in.
+    /// Collective.
+    void take_first();
+
     /// After the last iteration, unless training was stopped: what the end of a run owes and no
     /// break has done yet. Collective.
     void take_last();

@@ -41,14 +41,20 @@ private:
 
 }  // namespace
 
-Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
-                    const Communicator& world) {
+std::optional<Validation> validate(const Network& network, LayerOps& ops, ValidationSource& source,
+                                   const Communicator& world,
+                                   const std::function<bool()>& is_to_end) {
     const auto begun = std::chrono::steady_clock::now();
     const SharedStatistics shared(ops, world);
     BatchMetrics sum;
     std::exception_ptr failure;
+    std::int64_t ended_early = 0;
     try {
         for (std::int64_t i = 0; i < source.batches(); ++i) {
+            if (is_to_end()) {
+                ended_early = 1;
+                break;
+            }
             ops.load(source.next());
             for (const Layer& layer : network.layers()) {
                 if (!layer.auxiliary) {
@@ -73,6 +79,9 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
             std::rethrow_exception(failure);
         }
     });
+    if (world.all_reduce_sum(ended_early) > 0) {
+        return {};
+    }
     const std::int64_t images = world.all_reduce_sum(sum.images);
     world.agree([&] {
         LL_VALIDATE(images > 0, ExitCode::bad_data,
@@ -89,6 +98,11 @@ Validation validate(const Network& network, LayerOps& ops, ValidationSource& sou
     validation.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     return validation;
+}
+
+Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
+                    const Communicator& world) {
+    return validate(network, ops, source, world, [] { return false; }).value();
 }
 
 std::vector<float> mean_statistics(const std::vector<std::vector<float>>& ranks) {

@@ -4,10 +4,12 @@ Runs the program named by the environment variable LAYERLEDGER under the command
 """
 
 import os
+import signal
 import subprocess
+import time
 import unittest
 
-from resume_support import EVER, USAGE, ResumeTest
+from resume_support import EVER, INTERRUPTED, USAGE, ResumeTest
 from train_test import BAD_DATA, CONFIGURATION, MISSING, MPIRUN, PROGRAM, write_images
 
 import h5py
@@ -98,6 +100,46 @@ class Validation(ResumeTest):
             with h5py.File(self.run_file, "r") as run:
                 self.assertEqual(run.attrs["status"], "complete")
                 np.testing.assert_array_equal(run["validation/validated_iteration"][:], [12, 24])
+
+    def test_a_request_to_stop_in_a_validation_leaves_it_to_the_next_start(self):
+        self.images = self.folder / "many"
+        write_images(self.images, val=1500)  # a pass takes longer than the epoch before it
+        settings = {"epochs": 8, "train__validate_every": 1, "train__resume": "auto"}
+        undisturbed = self.folder / "undisturbed"
+        result = self.train_epochs(**settings, output__directory=undisturbed)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(undisturbed / "run.h5", "r") as run:
+            wanted = {name: run["validation"][name][:] for name in
+                      ("validated_iteration", "validated_images", "validated_loss")}
+        words = {f"train.{name}": value for name, value in
+                 (("epochs", 8), ("iterations", 0), ("topk", 2), ("checkpoint_every", EVER),
+                  ("validate_every", 1), ("resume", "auto"))}
+        words |= {"data.source": "folder", "data.root": self.images}
+        for _ in range(5):  # the request may come between two validations
+            job = subprocess.Popen(self.command(2, words), text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.addCleanup(job.kill)
+            for line in job.stderr:
+                if "validation after iteration" in line:
+                    break
+            time.sleep(0.2)
+            job.send_signal(signal.SIGUSR1)
+            messages = job.communicate(timeout=60)[1]
+            self.assertEqual(job.returncode, INTERRUPTED, messages)
+            if "is left to the next start" in messages:
+                break
+        else:
+            self.fail("no validation was met")
+        with h5py.File(self.run_file, "r") as run:
+            self.assertEqual(run.attrs["status"], "interrupted")
+            done = int(run["iteration"][-1]) + 1
+            self.assertLess(run["validation/validated_iteration"][-1], done)
+        self.assertEqual(self.latest(), self.checkpoint(done).name)
+        result = self.train_epochs(**settings)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.run_file, "r") as run:
+            for name, values in wanted.items():
+                np.testing.assert_array_equal(run["validation"][name][:], values, name)
 
     def test_a_checkpoint_gives_what_training_found_on_any_number_of_ranks(self):
         self.assertEqual(self.train_epochs().returncode, 0)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "layerledger/comm/communicator.hpp"
@@ -23,6 +25,15 @@ struct Validation {
 /// statistics are averaged over the ranks for the pass, because each has seen its own shard and all
 /// validate the same network; training keeps its own. Throws AgreedError: the
 /// source's own error of one rank, or bad_data where no image could be read.
+///
+/// Each rank asks `is_to_end` before each batch; where one is told to end there is no result. Those
+/// that are not told finish their part first.
+[[nodiscard]] std::optional<Validation> validate(const Network& network, LayerOps& ops,
+                                                 ValidationSource& source,
+                                                 const Communicator& world,
+                                                 const std::function<bool()>& is_to_end);
+
+/// The same to the end.
 [[nodiscard]] Validation validate(const Network& network, LayerOps& ops, ValidationSource& source,
                                   const Communicator& world);
 
