@@ -104,9 +104,13 @@ Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Ro
     };
     // Launchers give a second before they kill. The first speaker that is left speaks; it may not
     // be rank 0, whose end then is why all are told to end.
+    // Once one rank has ended, a launcher may kill the others at once: those who do not speak stay
+    // until it is said.
+    static constexpr auto until_said = 300ms;
     orders.when_told_to_end = [&whereabouts, &job, roll, last_words](int signal) {
         if (!is_speaker(roll)) {
             static_cast<void>(who_is_gone(roll));
+            std::this_thread::sleep_for(until_said);
             return;
         }
         auto gone = std::async(std::launch::async, [&roll] { return who_is_gone(roll); });
@@ -119,6 +123,9 @@ Watchdog::Orders orders(const Trainer& trainer, const TrainingJob& job, const Ro
                 text("rank ", rank, " on ", roll.nodes[static_cast<std::size_t>(rank)], ": ",
                      told_to_end(signal, whereabouts.place(), *job.network, is_kept, gone.get())
                          .what()));
+        } else {
+            gone.wait();
+            std::this_thread::sleep_for(until_said);
         }
     };
     return orders;
