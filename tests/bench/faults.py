@@ -59,13 +59,14 @@ def main():
         return fault_matrix.SrunLauncher(program, folder, hosts)
 
     makers = {"mpirun": mpirun, "srun": srun}
+    columns = {"mpirun": fault_matrix.MpirunLauncher, "srun": fault_matrix.SrunLauncher}
     print(f"{'fault':22}{'under':8}{'as it must':>11}{'median':>10}{'worst':>10}  {'code':8}{'hangs':>6}")
     all_well = True
     with tempfile.TemporaryDirectory(prefix="layerledger-faults-") as folder:
         for name in chosen.rows.split(","):
             for launcher in chosen.launchers.split(","):
                 lacking = slurm_cluster.missing() if launcher == "srun" else []
-                if reason := fault_matrix.ROWS[name].needs() or ", ".join(lacking):
+                if reason := fault_matrix.ROWS[name].missing(columns[launcher]) or ", ".join(lacking):
                     print(f"{name:22}{launcher:8} skipped: {reason}", flush=True)
                     continue
                 all_well &= repeat(name, makers[launcher], chosen.times, pathlib.Path(folder))

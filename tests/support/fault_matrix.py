@@ -37,8 +37,8 @@ class Broken(AssertionError):
 
 @dataclasses.dataclass
 class Row:
-    """`codes`, `says` (what must be found in the output) and `status` for mpirun and srun. `limit` is
-    the most seconds from the fault to the end."""
+    """`codes` (none where a launcher has no such fault), `says` (what must be found in the output) and
+    `status` for mpirun and srun. `limit` is the most seconds from the fault to the end."""
     strike: object
     codes: tuple
     says: tuple
@@ -49,9 +49,14 @@ class Row:
     needs: object = lambda: ""  # why it cannot be here; empty where it can
     hosts: int = 0  # namespaces that it runs on; 0: none
     size: int = 3  # ranks
+    mpirun_at: int = 0  # host
     keeps_file: bool = True
     prepare: object = lambda cell: {}  # further settings
     is_there: object = lambda cell: cell.committed() >= 20  # when it is time to strike
+
+    def missing(self, launcher):
+        """Why it cannot be under a launcher; empty where it can."""
+        return self.needs() if self.codes[launcher.column] is not None else "it has no such fault"
 
 
 # --- What is done to a training.
@@ -78,8 +83,8 @@ def suspend(cell):
         os.kill(pid, signal.SIGCONT)
 
 
-def cut(cell):
-    cell.launcher.hosts.cut(1)
+def cut(host):
+    return lambda cell: cell.launcher.hosts.cut(host)
 
 
 def fill_disk(cell):
@@ -159,10 +164,15 @@ ROWS = {
     "stuck": Row(fail_inside, (INTERNAL, INTERNAL),
                  (r"rank 1 on \S+:? in iteration \d+, (forward|backward|update) of \w+: has not gone on for",) * 2,
                  kind="hangs", settings={"sync.timeout_seconds": 10}, limit=25),
-    "link cut": Row(cut, (LOST_DAEMON, INTERNAL),
+    "link cut": Row(cut(1), (LOST_DAEMON, INTERNAL),
                     (TOLD.format("[01]") + "rank 2 on host1, rank 3 on host1 ",
                      r"nothing was heard of rank 2 on n1, rank 3 on n1 \(lost"),
                     limit=45, hosts=2, size=4, needs=network_hosts.missing),
+    # The first node, where rank 0 is and as many ranks as speak for all. srun and the controller are on
+    # it in the test's cluster.
+    "first link cut": Row(cut(0), (LOST_DAEMON, None),
+                          (TOLD.format("[4-7]") + ", ".join(f"rank {rank} on host0" for rank in range(4)), ""),
+                          limit=45, hosts=2, size=8, mpirun_at=1, needs=network_hosts.missing),
     "disk full": Row(fill_disk, (DATA_LOST, DATA_LOST),
                      (r"rank 0 on \S+: cannot write .*No space left on device.*\n[\s\S]*rank 0 on \S+: .*is not whole \(records of",) * 2,
                      needs=why_no_small_disk, **COMPLETE),
@@ -198,7 +208,7 @@ class MpirunLauncher:
             self.hosts.__exit__(*words)
 
     def start(self, cell):
-        words = self.hosts.mpirun() if self.hosts else self.mpirun
+        words = self.hosts.mpirun(cell.size // 2, cell.row.mpirun_at) if self.hosts else self.mpirun
         passed_on = [word for name in cell.environment for word in ("-x", name)]
         self.log = cell.folder / "output"
         with open(self.log, "wb") as log:
@@ -268,7 +278,7 @@ class SrunLauncher:
 
 class Cell:
     def __init__(self, row, launcher, folder):
-        self.launcher, self.folder = launcher, pathlib.Path(folder)
+        self.row, self.launcher, self.folder = row, launcher, pathlib.Path(folder)
         self.size = row.size
         self.runs = self.folder / "runs"
         self.runs.mkdir(parents=True)

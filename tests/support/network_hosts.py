@@ -98,12 +98,16 @@ class NetworkHosts:
         """A command as it runs on a host."""
         return ["nsenter", "--net", "--uts", "--target", str(self._hosts()[host]), *command]
 
-    def mpirun(self, slots=2):
-        """mpirun on host 0 for ranks on all hosts, host after host."""
+    def mpirun(self, slots=2, at=0):
+        """mpirun on host `at` for ranks on all hosts, host after host."""
         hosts = ",".join(f"{name}:{slots}" for name in self.names)
-        return self.on(0, "mpirun", "--host", hosts, "--mca", "plm_rsh_agent",
+        order = []
+        if at > 0:  # else its own host would be the first
+            hosts = ",".join(name for name in self.names for _ in range(slots))
+            order = ["--map-by", "seq"]
+        return self.on(at, "mpirun", "--host", hosts, "--mca", "plm_rsh_agent",
                        f"{self._folder.name}/enter", "--mca", "plm_rsh_no_tree_spawn", "1",
-                       "--bind-to", "none")
+                       "--bind-to", "none", *order)
 
     def add_interface(self, interface, addresses, is_joined=True):
         """One more on each host, with these addresses; not joined, it is up and leads nowhere."""

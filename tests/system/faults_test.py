@@ -37,7 +37,7 @@ class Column:
 
     def end(self, name):
         row = ROWS[name]
-        if reason := row.needs():
+        if reason := row.missing(self.launcher):
             self.skipTest(reason)
         launcher = self.enterContext(self.make(name, row.hosts)) if row.hosts else self.launcher
         fault_matrix.run_cell(row, launcher, self.folder / f"cell of {name}")
